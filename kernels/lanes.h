@@ -17,6 +17,7 @@
 //   to_float(i)                        rounded to nearest even
 //   bits(a), from_bits(i)              the same 32 bits as an integer and as a float
 //   i + j, i & j, max(i, j), shift_left<s>(i)    on Ints, 16 int32 lanes, wrapping around
+//   load_transposed(row, d, column)    column[i] lane l = row[l][d + i], for 4 columns i and 16 rows l
 //   lookup16(table, i)                 table[i & 15]
 //   store_u8(p, i), store_u8(p, i, n)  lanes as bytes; every lane must be in [0, 255]
 //   store_u8(p, i, j, k, l)            64 of them

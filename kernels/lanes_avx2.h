@@ -105,6 +105,28 @@ SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   return {lookup16_half(lo, hi, index.lo), lookup16_half(lo, hi, index.hi)};
 }
 
+// 8 rows of 4 floats at `d` to 4 columns of 8.
+SESAME_INLINE void load_transposed8(const float* const* row, std::size_t d, __m256 (&column)[4]) {
+  const auto halves = [&](int r) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row[r] + d)), _mm_loadu_ps(row[r + 4] + d), 1);
+  };
+  const __m256 r0 = halves(0), r1 = halves(1), r2 = halves(2), r3 = halves(3);
+  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1)),
+                low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
+  const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+  const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+  column[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23));
+  column[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23));
+  column[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23));
+  column[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23));
+}
+SESAME_INLINE void load_transposed(const float* const* row, std::size_t d, Lanes (&column)[4]) {
+  __m256 lo[4], hi[4];
+  load_transposed8(row, d, lo);
+  load_transposed8(row + 8, d, hi);
+  for (int i = 0; i < 4; ++i) column[i] = {lo[i], hi[i]};
+}
+
 SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
   // The packs work within 128-bit halves: dword 4q + j of `bytes` holds four lanes of operand j / 2, quarter q + 2 (j %
   // 2).

@@ -75,6 +75,26 @@ SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   return {_mm512_permutexvar_ps(index.v, _mm512_loadu_ps(table))};
 }
 
+// Quarter q of the result is 4 floats of row 4q, given row 0 of each.
+SESAME_INLINE __m512 load_quarters(const float* const* row, std::size_t d) {
+  __m512 four = _mm512_castps128_ps512(_mm_loadu_ps(row[0] + d));
+  four = _mm512_insertf32x4(four, _mm_loadu_ps(row[4] + d), 1);
+  four = _mm512_insertf32x4(four, _mm_loadu_ps(row[8] + d), 2);
+  return _mm512_insertf32x4(four, _mm_loadu_ps(row[12] + d), 3);
+}
+SESAME_INLINE void load_transposed(const float* const* row, std::size_t d, Lanes (&column)[4]) {
+  const __m512 r0 = load_quarters(row, d), r1 = load_quarters(row + 1, d);
+  const __m512 r2 = load_quarters(row + 2, d), r3 = load_quarters(row + 3, d);
+  const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
+  const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
+  const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
+  const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
+  column[0] = {_mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23))};
+  column[1] = {_mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23))};
+  column[2] = {_mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23))};
+  column[3] = {_mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23))};
+}
+
 SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
   // The packs work within 128-bit quarters: dword 4q + j of `bytes` holds the four lanes of quarter q of operand j.
   const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v));

@@ -127,6 +127,12 @@ SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   return each_lane([&](std::size_t l) { return table[index.v[l] & 15]; });
 }
 
+SESAME_INLINE void load_transposed(const float* const* row, std::size_t d, Lanes (&column)[4]) {
+  for (std::size_t i = 0; i < 4; ++i) {
+    column[i] = each_lane([&](std::size_t l) { return row[l][d + i]; });
+  }
+}
+
 SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, std::size_t n) {
   for (std::size_t l = 0; l < n; ++l) p[l] = static_cast<std::uint8_t>(a.v[l]);
 }

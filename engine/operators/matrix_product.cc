@@ -125,7 +125,9 @@ struct MatrixProduct::Plan {
   std::int64_t blocks;  // of rows, a matrix
   std::int64_t groups;  // of columns, a matrix
 
-  std::size_t packed_size() const { return kernels::packed_f32_size(static_cast<std::size_t>(K), static_cast<std::size_t>(N)); }
+  std::size_t packed_size() const {
+    return kernels::packed_f32_size(static_cast<std::size_t>(K), static_cast<std::size_t>(N));
+  }
   // Whether rows of A must be gathered before the kernel can read them.
   bool gathers(DType type) const { return type != DType::f32 || a.column_stride != 1; }
 };
@@ -186,7 +188,8 @@ void MatrixProduct::run(const Execution& e, std::size_t phase, std::size_t item,
     const std::int64_t batch = number / p.groups;
     const std::int64_t first = number % p.groups * kColumns;
     const std::int64_t columns = std::min(kColumns, p.N - first);
-    float* packed = reinterpret_cast<float*>(e.scratch) + static_cast<std::size_t>(batch) * p.packed_size() + first * p.K;
+    float* packed =
+        reinterpret_cast<float*>(e.scratch) + static_cast<std::size_t>(batch) * p.packed_size() + first * p.K;
     const std::int64_t offset = offset_of(p.b, p.b.batch, batch) + first * p.b.column_stride;
     if (type == DType::f32) {
       kernels::pack_f32(e.inputs[1].data<float>() + offset, p.b.row_stride, p.b.column_stride,

@@ -172,12 +172,11 @@ std::size_t MatrixProduct::worker_scratch_bytes(std::span<const Tensor> inputs, 
   return static_cast<std::size_t>(elements) * sizeof(float);
 }
 
-std::ptrdiff_t MatrixProduct::items(const Execution& e, std::size_t phase) const {
-  if (phase > 1) return -1;
+std::size_t MatrixProduct::items(const Execution& e, std::size_t phase) const {
   const Plan p = plan(e.inputs);
   if (p.batches * p.M * p.N == 0) return 0;
-  if (phase == 1) return p.batches * p.blocks;
-  return is_packed(e.inputs[0].type()) ? p.b_batches * p.groups : 0;
+  if (phase == 1) return static_cast<std::size_t>(p.batches * p.blocks);
+  return is_packed(e.inputs[0].type()) ? static_cast<std::size_t>(p.b_batches * p.groups) : 0;
 }
 
 void MatrixProduct::run(const Execution& e, std::size_t phase, std::size_t item, int worker) const {

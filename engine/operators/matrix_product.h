@@ -35,7 +35,8 @@ class MatrixProduct : public Step {
  public:
   std::size_t scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const final;
   std::size_t worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const final;
-  std::ptrdiff_t items(const Execution& e, std::size_t phase) const final;
+  std::size_t phases() const final { return 2; }
+  std::size_t items(const Execution& e, std::size_t phase) const final;
   void run(const Execution& e, std::size_t phase, std::size_t item, int worker) const final;
 
  protected:

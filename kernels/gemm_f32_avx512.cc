@@ -17,7 +17,8 @@ struct Tiles {
 };
 
 template <int R, int P>
-inline void step(const float* a, std::ptrdiff_t lda, const float* b, std::size_t panel_size, __m512 (&acc)[R][P]) {
+[[gnu::always_inline]] inline void step(const float* a, std::ptrdiff_t lda, const float* b, std::size_t panel_size,
+                                        __m512 (&acc)[R][P]) {
   __m512 w[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) w[p] = _mm512_load_ps(b + p * panel_size);
@@ -30,7 +31,7 @@ inline void step(const float* a, std::ptrdiff_t lda, const float* b, std::size_t
 }
 
 template <int R, int P>
-void Tiles::tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch) {
+void Tiles::tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch prefetch) {
   const std::size_t panel_size = g.K * kPanel;
   const float* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
   const float* b = g.b + panel * panel_size;
@@ -40,7 +41,10 @@ void Tiles::tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = _mm512_setzero_ps();
   }
-  for (std::size_t k = 0; k < g.K; ++k, ++a, b += kPanel) step<R, P>(a, g.lda, b, panel_size, acc);
+  for_each_step(g.K, prefetch, [&] {
+    step<R, P>(a, g.lda, b, panel_size, acc);
+    ++a, b += kPanel;
+  });
   finish_tile_f32<Isa::avx512, R, P>(g, place_of(m, panel, P, g.N), acc);
 }
 

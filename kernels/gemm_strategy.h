@@ -33,6 +33,21 @@ struct Prefetch {
   std::size_t lines;  // cache lines of 64 bytes
 };
 
+// Runs step() `steps` times, one for each row of the tile's weights, and spreads the prefetch evenly between them.
+// Groups of four keep the bookkeeping out of the way. Asking for a few lines beyond the share does no harm.
+template <class Step>
+[[gnu::always_inline]] inline void for_each_step(std::size_t steps, Prefetch prefetch, Step step) {
+  constexpr std::size_t kGroup = 4;
+  const std::size_t groups = steps / kGroup;
+  const std::size_t lines = groups ? (prefetch.lines + groups - 1) / groups : 0;
+  for (std::size_t group = 0; group < groups; ++group) {
+    for (std::size_t line = 0; line < lines; ++line, prefetch.data += 64) __builtin_prefetch(prefetch.data, 0, 2);
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kGroup; ++i) step();
+  }
+  for (std::size_t i = groups * kGroup; i < steps; ++i) step();
+}
+
 // Calls Tiles::tile<rows, panels>(g, m, panel, prefetch) for sizes known at run time.
 template <class Tiles, class Gemm, std::size_t... Index>
 constexpr auto tile_table(std::index_sequence<Index...>) {
@@ -60,7 +75,7 @@ void run_gemm(const Gemm& g) {
   const char* weights = reinterpret_cast<const char*>(g.b);
   for (std::size_t j = 0; j < columns.count(); ++j) {
     const std::size_t panel = columns.begin(j), width = columns.size(j), next = panel + width;
-    const std::size_t lines = j + 1 < columns.count() ? columns.size(j + 1) * panel_bytes / 64 : 0;
+    const std::size_t lines = rows.count() > 1 && j + 1 < columns.count() ? columns.size(j + 1) * panel_bytes / 64 : 0;
     for (std::size_t i = 0; i < rows.count(); ++i) {
       const Prefetch prefetch{weights + next * panel_bytes + i * lines / rows.count() * 64,
                               (i + 1) * lines / rows.count() - i * lines / rows.count()};

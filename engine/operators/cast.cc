@@ -3,7 +3,6 @@
 
 #include "engine/operators/elementwise.h"
 #include "engine/operators/integer_math.h"
-#include "engine/operators/onnx_types.h"
 #include "engine/operators/registry.h"
 
 namespace sesame::engine {

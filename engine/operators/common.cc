@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/onnx_types.h"
+
 namespace sesame::engine {
 
 namespace {
@@ -39,6 +41,12 @@ void check_same_type(const Inference& io, std::size_t i, std::size_t j) {
   if (a == b) return;
   throw Error("input " + std::to_string(i) + " is " + std::string(name(a)) + " and input " + std::to_string(j) +
               " is " + std::string(name(b)) + ", expected one type");
+}
+
+DType element_type(std::int64_t onnx_number) {
+  const auto type = dtype_from_onnx(onnx_number);
+  if (!type) throw Error(unsupported_element_type(onnx_number));
+  return *type;
 }
 
 void to_floats(const Half* x, std::size_t n, float* y) {

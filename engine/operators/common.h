@@ -95,6 +95,9 @@ T store(Compute<T> x) {
   }
 }
 
+// The element type with ONNX's number, as attributes hold it. Throws Error for one that the engine does not hold.
+DType element_type(std::int64_t onnx_number);
+
 void to_floats(const Half* x, std::size_t n, float* y);
 void to_halves(const float* x, std::size_t n, Half* y);
 

@@ -7,7 +7,6 @@
 #include "engine/operators/common.h"
 #include "engine/operators/integer_math.h"
 #include "engine/operators/loops.h"
-#include "engine/operators/onnx_types.h"
 #include "engine/operators/registry.h"
 
 namespace sesame::engine {

@@ -1,8 +1,8 @@
 // Graph -> plan -> answers.
 //
-// A Plan is the graph with a step for every node; const, shared by threads. A Runner belongs to one thread: it binds the
-// plan to the shapes of its inputs (every buffer gets its offset in one arena), then runs it as one list of phases. The
-// same shapes again bind nothing and allocate nothing.
+// A Plan is the graph with a step for every node; const, shared by threads. A Runner belongs to one thread: it binds
+// the plan to the shapes of its inputs (every buffer gets its offset in one arena), then runs it as one list of phases.
+// The same shapes again bind nothing and allocate nothing.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,8 @@ class Plan {
   std::vector<std::shared_ptr<const Step>> steps_;  // parallel to graph_.nodes
 };
 
-// Time spent in one step, summed over passes.
-struct StepTime {
+// Time spent in one phase of one step in the last pass.
+struct PhaseTime {
   std::size_t node;
   std::size_t phase;
   double milliseconds;
@@ -67,21 +67,25 @@ class Runner {
 
   // Gives the arena and the remembered shapes back to the system. The next run allocates anew.
   void trim();
-  std::size_t arena_bytes() const;
+  std::size_t arena_bytes() const { return arena_ ? arena_.bytes() : 0; }
 
   // When on, run() records the time of every phase of every step.
-  void set_profiling(bool on);
-  const std::vector<StepTime>& profile() const;
+  void set_profiling(bool on) { profiling_ = on; }
+  const std::vector<PhaseTime>& profile() const { return profile_; }
 
  private:
   Binding& bind(std::span<const Tensor> inputs);
+  void check_inputs(std::span<const Tensor> inputs) const;
+  void run_bound_steps(Binding& binding);
+  void run_dynamic_nodes(Binding& binding);
 
   const Plan& plan_;
-  RunnerOptions options_;
+  const RunnerOptions options_;
   std::list<std::unique_ptr<Binding>> bindings_;  // most recently used first
-  struct Arena;
-  std::unique_ptr<Arena> arena_;
-  std::vector<StepTime> profile_;
+  Tensor arena_;
+  std::vector<Tensor> dynamic_values_;  // by ValueId, when shapes depend on values
+  std::vector<Tensor> outputs_;
+  std::vector<PhaseTime> profile_;
   bool profiling_ = false;
 };
 

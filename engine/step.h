@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/graph.h"
@@ -52,8 +53,8 @@ struct RunOptions {
 
 // What one pass over a step sees: inputs and outputs with their memory.
 struct Execution {
-  std::span<const Tensor> inputs;  // undefined where left out
-  std::span<Tensor> outputs;       // allocated as inferred
+  std::span<const Tensor> inputs;   // undefined where left out
+  std::span<const Tensor> outputs;  // with memory, as inferred; undefined where the graph gave an output no name
   const kernels::Table* kernels;
   const RunOptions* options;
   std::byte* scratch;                          // Step::scratch_bytes, 64-byte aligned, shared by all items of the step
@@ -69,9 +70,12 @@ class Step {
   virtual void infer(Inference& io) const = 0;
   virtual std::size_t scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const;
   virtual std::size_t worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const;
-  // Items of a phase, -1 past the last phase; may depend on what earlier phases computed. See kernels/parallel.h.
-  virtual std::ptrdiff_t items(const Execution& e, std::size_t phase) const = 0;
+  virtual std::size_t phases() const { return 1; }
+  // Items of a phase (0 skips it); may depend on what earlier phases computed. See kernels/parallel.h.
+  virtual std::size_t items(const Execution& e, std::size_t phase) const = 0;
   virtual void run(const Execution& e, std::size_t phase, std::size_t item, int worker) const = 0;
+  // What a profile calls the phase; empty: the node's operator.
+  virtual std::string phase_name(std::size_t) const { return {}; }
 };
 
 // A step of one phase and one item.
@@ -80,9 +84,13 @@ class Operator : public Step {
   // May throw Error where values turn out to be invalid (an index out of range).
   virtual void compute(const Execution& e) const = 0;
 
-  std::ptrdiff_t items(const Execution&, std::size_t phase) const final { return phase == 0 ? 1 : -1; }
+  std::size_t items(const Execution&, std::size_t) const final { return 1; }
   void run(const Execution& e, std::size_t, std::size_t, int) const final { compute(e); }
 };
+
+// Runs one step by itself on the calling thread, with scratch memory of its own. The outputs have their memory.
+void run_alone(const Step& step, std::span<const Tensor> inputs, std::span<Tensor> outputs,
+               const kernels::Table& kernels, const RunOptions& options);
 
 // Makes the step for a node: looks the operator up by domain, name and opset version, and checks attributes and the
 // number of inputs. Throws Error for an operator, version or attribute that is not supported; the caller adds the

@@ -71,7 +71,8 @@ void add_make_model_command(CLI::App& app, Command& chosen) {
   command->add_option("--vocab", options->vocab, "Pieces in the vocabulary");
   command->add_option("--max-positions", options->max_positions, "Longest text in tokens");
   command->add_option("--labels", options->labels, "Labels of a classification task");
-  command->add_option("--seed", options->seed, "Seed of the weights and the vocabulary (1)");
+  command->add_option("--seed", options->seed, "Seed of the weights and the vocabulary (1)")
+      ->check(CLI::NonNegativeNumber);
   command->footer(
       "Sizes left out are the published ones: distilbert-base, bert-base, MiniLM-L6-H384.\n"
       "Examples:\n"

@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 class StagedFolder {
  public:
   explicit StagedFolder(const fs::path& target) : target_(target.has_filename() ? target : target.parent_path()) {
+    if (target_.empty()) throw Error("folder: expected a path, found nothing");
     if (fs::exists(target_) && !fs::is_directory(target_)) {
       throw Error(target_.string() + ": expected a folder, found a file");
     }

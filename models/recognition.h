@@ -1,8 +1,8 @@
 // Finds encoders in a graph of normal forms and replaces each by one step of layer structs (encoder.h).
 //
-// Matching is by dataflow, never by names or exporter: the layers are found from their attention cores outward. What is not
-// recognised stays in the graph as operators, and the report names the node where matching failed, what was expected there
-// and what was found.
+// Matching is by dataflow, never by names or exporter: the layers are found from their attention cores outward. What is
+// not recognised stays in the graph as operators, and the report names the node where matching failed, what was
+// expected there and what was found.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct Recognition {
   int layers_total = 0;       // attention cores (softmax over scores) in the graph
   int layers_recognised = 0;  // of them, how many run as layer structs
   std::vector<Unfused> unfused;
-  // What runs in place of the recognised regions, one line each: "Embeddings", "EncoderLayer x 6, hidden 768, heads 12, ffn 3072".
+  // What runs in place of the recognised regions, one line each: "Embeddings", "EncoderLayer x 6, hidden 768, heads 12,
+  // ffn 3072".
   std::vector<std::string> structs;
   // Multiply-adds of one pass are counted by the plan's encoder step: see encoder.h.
 };
@@ -36,10 +37,10 @@ struct Recognition {
 struct SourceGraph {
   std::string producer;
   std::map<std::string, int> opset;
-  std::map<std::string, int> operators;      // histogram; domains other than ai.onnx as a prefix
-  std::vector<std::string> quantization;     // one line a kind of quantized node, empty for a float graph
-  std::int64_t parameters = 0;               // elements of all float and quantized weight tensors
-  std::int64_t bytes = 0;                    // of those tensors as stored
+  std::map<std::string, int> operators;   // histogram; domains other than ai.onnx as a prefix
+  std::vector<std::string> quantization;  // one line a kind of quantized node, empty for a float graph
+  std::int64_t parameters = 0;            // elements of all float and quantized weight tensors
+  std::int64_t bytes = 0;                 // of those tensors as stored
 };
 
 SourceGraph describe_source(const engine::Graph& graph);

@@ -39,8 +39,8 @@ struct ModelOptions {
 // A model ready to answer: const, shared by threads and sessions.
 class Model {
  public:
-  // `path` is a folder in the Hugging Face layout (config.json, tokenizer files, model.onnx or onnx/model.onnx) or an .onnx
-  // file, which has no tokenizer of its own unless its folder does.
+  // `path` is a folder in the Hugging Face layout (config.json, tokenizer files, model.onnx or onnx/model.onnx) or an
+  // .onnx file, which has no tokenizer of its own unless its folder does.
   static std::shared_ptr<const Model> load(const std::filesystem::path& path, const ModelOptions& options = {});
 
   // Labels by index, from config.json; "LABEL_i" where it names none. Empty when the model is no classifier.
@@ -70,9 +70,9 @@ struct TokenBatch {
 struct Classification {
   std::size_t label_id = 0;
   std::string label;
-  float score = 0;             // softmax over the labels
-  std::vector<float> logits;   // one a label
-  std::size_t tokens = 0;      // special tokens included, after truncation
+  float score = 0;            // softmax over the labels
+  std::vector<float> logits;  // one a label
+  std::size_t tokens = 0;     // special tokens included, after truncation
   bool truncated = false;
 };
 
@@ -101,7 +101,8 @@ class Session {
   Classification classify(std::string_view text);
   std::vector<Classification> classify(const TokenBatch& batch);
 
-  // The model's float outputs for token ids. Outputs over positions are [batch, longest, ...], zero past each sequence's end.
+  // The model's float outputs for token ids. Outputs over positions are [batch, longest, ...], zero past each
+  // sequence's end.
   std::vector<Output> run(const TokenBatch& batch);
 
   // Gives scratch memory back to the system.

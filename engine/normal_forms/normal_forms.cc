@@ -74,6 +74,7 @@ void to_normal_forms(Graph& graph) {
   form_layernorms(graph);
   form_gelus(graph);
   form_linears(graph);
+  anchor_shapes(graph);
   remove_dead_nodes(graph);
 }
 

@@ -26,4 +26,9 @@ void form_layernorms(Graph& graph);
 // x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
 void form_gelus(Graph& graph);
 
+// Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
+// dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must not
+// keep a fused region alive. Costs nothing once a plan is bound.
+void anchor_shapes(Graph& graph);
+
 }  // namespace sesame::engine

@@ -11,7 +11,17 @@ namespace {
 const Registry& registry() {
   static const Registry all = [] {
     Registry r;
-    register_elementwise(r);
+    register_cast(r);
+    register_elementwise_binary(r);
+    register_elementwise_unary(r);
+    register_gather(r);
+    register_gemm(r);
+    register_matmul(r);
+    register_movement(r);
+    register_normalization(r);
+    register_reduce(r);
+    register_shape_ops(r);
+    register_softmax(r);
     return r;
   }();
   return all;

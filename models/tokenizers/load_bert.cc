@@ -81,7 +81,7 @@ PipelineParts load_bert(const FileSet& files, const Settings& settings, std::str
   WordPieceOptions options;
   options.unk_id = require_token(names.unk, parts.special.unk, label);
   parts.model = std::make_unique<WordPiece>(*vocab, options);
-  parts.post = mpnet ? Template::roberta(cls, sep) : Template::bert(cls, sep);
+  parts.post = mpnet ? Template::roberta(cls, sep, 0) : Template::bert(cls, sep);
   parts.vocab = std::move(vocab);
   return parts;
 }

@@ -78,7 +78,7 @@ void read_pieces(const Field& list, Vocab& vocab, std::vector<double>& scores) {
     scores.push_back(entry[1].get<double>());
   }
   if (scores.empty()) list.refuse("a vocabulary", "an empty one");
-  vocab.freeze();
+  vocab.freeze(true);
 }
 
 std::array<std::int32_t, 256> read_byte_ids(const Field& model, const Vocab& vocab) {

@@ -61,7 +61,7 @@ PipelineParts load_roberta(const FileSet& files, const Settings& settings, std::
   parts.trim_offsets = true;
   parts.pre_tokenizer = std::make_unique<ByteLevel>(parts.prefix_space_added, true);
   parts.model = std::make_unique<Bpe>(*vocab, read_merges(*merge_bytes, files.label(kMerges), *vocab), options);
-  parts.post = Template::roberta(cls, sep);
+  parts.post = Template::roberta(cls, sep, 1);
   parts.vocab = std::move(vocab);
   return parts;
 }

@@ -128,7 +128,7 @@ std::unique_ptr<Unigram> read_model(const SentencePieceFile& file, const Convent
     const bool user = piece.type == Type::kUserDefined;
     scores[id] = user ? static_cast<float>(piece.text.size()) * most - 0.1 : piece.score;
   }
-  pieces.freeze();
+  pieces.freeze(true);
   UnigramOptions options;
   options.unk_id = unk_id;
   options.unk_score = least - kUnkPenalty;
@@ -251,7 +251,7 @@ PipelineParts load_sentencepiece(const FileSet& files, const Settings& settings,
   }
   parts.normalizer = std::move(normalizer);
   parts.model = std::move(model);
-  parts.post = convention.bert_template ? Template::bert(cls, sep) : Template::roberta(cls, sep);
+  parts.post = convention.bert_template ? Template::bert(cls, sep) : Template::roberta(cls, sep, 0);
   parts.vocab = std::move(vocab);
   return parts;
 }

@@ -147,7 +147,7 @@ void read_into(const Field& field, std::int64_t last_id, PostProcessing& result)
   } else if (type == "BertProcessing" || type == "RobertaProcessing") {
     const std::int32_t cls = read_token_and_id(field.at("cls"), last_id);
     const std::int32_t sep = read_token_and_id(field.at("sep"), last_id);
-    result.post = type == "BertProcessing" ? Template::bert(cls, sep) : Template::roberta(cls, sep);
+    result.post = type == "BertProcessing" ? Template::bert(cls, sep) : Template::roberta(cls, sep, 1);
   } else if (type == "Sequence") {
     for (const Field& stage : list(field, "processors")) read_into(stage, last_id, result);
   } else if (type != "ByteLevel") {

@@ -18,9 +18,10 @@ Template Template::bert(std::int32_t cls, std::int32_t sep) {
           {special(cls, 0), first(), special(sep, 0), second(1), special(sep, 1)}};
 }
 
-Template Template::roberta(std::int32_t cls, std::int32_t sep) {
+Template Template::roberta(std::int32_t cls, std::int32_t sep, std::int32_t second_type) {
   return {{special(cls, 0), first(), special(sep, 0)},
-          {special(cls, 0), first(), special(sep, 0), special(sep, 0), second(0), special(sep, 0)}};
+          {special(cls, 0), first(), special(sep, 0), special(sep, second_type), second(second_type),
+           special(sep, second_type)}};
 }
 
 }  // namespace sesame::tokenizers

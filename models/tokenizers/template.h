@@ -21,8 +21,9 @@ struct Template {
   static Template plain();  // no special tokens; type ids 0 and 1
   // cls A sep, and cls A sep B sep with type id 1 from B on.
   static Template bert(std::int32_t cls, std::int32_t sep);
-  // cls A sep, and cls A sep sep B sep; all type ids 0.
-  static Template roberta(std::int32_t cls, std::int32_t sep);
+  // cls A sep, and cls A sep sep B sep with the type id `second` behind A's sep. The models themselves have one
+  // type; Hugging Face's JavaScript gives 1 and its Python and Rust give 0.
+  static Template roberta(std::int32_t cls, std::int32_t sep, std::int32_t second);
 };
 
 inline std::size_t special_count(const std::vector<TemplateItem>& items) {

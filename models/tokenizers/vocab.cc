@@ -15,7 +15,7 @@ void Vocab::add(std::string_view token, std::int32_t id) {
   longest_ = std::max(longest_, token.size());
 }
 
-void Vocab::freeze() {
+void Vocab::freeze(bool with_prefixes) {
   const std::size_t wanted = std::bit_ceil(std::max<std::size_t>(places_.size() * 2, 16));
   slots_.assign(wanted, Slot{});
   const std::size_t mask = wanted - 1;
@@ -29,6 +29,19 @@ void Vocab::freeze() {
       at = (at + 1) & mask;
     }
     slots_[at] = filled;
+  }
+  if (with_prefixes) index_prefixes();
+}
+
+void Vocab::index_prefixes() {
+  prefixes_.assign(std::bit_ceil(bytes_.size() / 8 + 1), 0);  // 8 bits for each prefix: 1 in 8 by chance, or fewer
+  for (std::int32_t id = 0; id < size(); ++id) {
+    std::uint64_t hash = hash_of({});
+    for (const char byte : token(id)) {
+      hash = step(hash, byte);
+      const std::size_t bit = prefix_bit(hash);
+      prefixes_[bit / 64] |= std::uint64_t{1} << bit % 64;
+    }
   }
 }
 

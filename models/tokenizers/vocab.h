@@ -17,8 +17,8 @@ class Vocab {
   // Gives `token` the id; a token that comes again keeps the id given last. Ids may have gaps. Requires 0 <= id.
   // The ids' table is as long as the largest id: the caller bounds it.
   void add(std::string_view token, std::int32_t id);
-  // Builds the table that find() needs.
-  void freeze();
+  // Builds the tables that find() and, where it is asked for, each_prefix() need.
+  void freeze(bool with_prefixes = false);
 
   std::int32_t find(std::string_view token) const;
 
@@ -26,7 +26,8 @@ class Vocab {
   // of bytes of `text` that it has. `text` is well-formed UTF-8; so the token ends where a code point does.
   std::int32_t find_longest(std::string_view prefix, std::string_view text, std::size_t& length) const;
 
-  // Calls visit(id, length) for each token that is a beginning of `text`, shortest first.
+  // Calls visit(id, length) for each token that is a beginning of `text`, shortest first. Requires
+  // freeze(with_prefixes).
   template <typename Visit>
   void each_prefix(std::string_view text, Visit visit) const;
 
@@ -58,6 +59,14 @@ class Vocab {
   }
   static bool starts_code_point(char byte) { return (byte & 0xC0) != 0x80; }
 
+  std::size_t prefix_bit(std::uint64_t hash) const { return finish(hash) >> 32 & (prefixes_.size() * 64 - 1); }
+  bool may_begin(std::uint64_t hash) const {
+    const std::size_t bit = prefix_bit(hash);
+    return (prefixes_[bit / 64] >> bit % 64 & 1) != 0;
+  }
+
+  void index_prefixes();
+
   // The id of the token that is `prefix` followed by `text`, given the hash of both.
   std::int32_t probe(std::uint64_t hash, std::string_view prefix, std::string_view text) const;
 
@@ -65,6 +74,9 @@ class Vocab {
   std::vector<Place> places_;  // by id
   std::vector<Slot> slots_;
   std::size_t longest_ = 0;  // bytes of the longest token
+  // A bit for the hash of each beginning of each token: where it is 0, no token goes on. It is 1 by chance now and then,
+  // which costs a probe.
+  std::vector<std::uint64_t> prefixes_;
 };
 
 template <typename Visit>
@@ -73,6 +85,7 @@ void Vocab::each_prefix(std::string_view text, Visit visit) const {
   std::uint64_t hash = hash_of({});
   for (std::size_t length = 1; length <= limit; ++length) {
     hash = step(hash, text[length - 1]);
+    if (!may_begin(hash)) return;
     if (length < text.size() && !starts_code_point(text[length])) continue;
     const std::int32_t id = probe(hash, {}, text.substr(0, length));
     if (id != kNone) visit(id, length);

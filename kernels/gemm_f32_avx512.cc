@@ -41,11 +41,13 @@ void Tiles::tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch pr
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = _mm512_setzero_ps();
   }
+  const TilePlace place = place_of(m, panel, P, g.N);
+  prefetch_rows<R, P>(g.c, g.ldc, place);
   for_each_step(g.K, prefetch, [&] {
     step<R, P>(a, g.lda, b, panel_size, acc);
     ++a, b += kPanel;
   });
-  finish_tile_f32<Isa::avx512, R, P>(g, place_of(m, panel, P, g.N), acc);
+  finish_tile_f32<Isa::avx512, R, P>(g, place, acc);
 }
 
 }  // namespace

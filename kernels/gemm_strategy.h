@@ -2,8 +2,9 @@
 // and columns evenly into blocks of at most Tiles::panels(rows) panels of 16; nothing is padded or computed twice. A
 // template instance of the tile exists for every (rows, panels), so each size runs its own fully unrolled code.
 //
-// Column blocks are the outer loop: a block of weights comes from memory once and is used by all rows while it is in
-// cache. Everything is in an unnamed namespace, since each level compiles it with its own flags.
+// Rows are taken in groups that fit in cache. Within a group, column blocks are the outer loop: a block of weights
+// comes from memory once and is used by all the group's rows while it is in cache. Everything is in an unnamed
+// namespace, since each level compiles it with its own flags.
 #pragma once
 
 #include <cstddef>
@@ -63,25 +64,66 @@ constexpr auto tile_table(std::index_sequence<Index...>) {
   return Table{{entry.template operator()<Index>()...}};
 }
 
+// Row block i of `count` asks for its even share of what all of them ask for.
+inline Prefetch share(Prefetch all, std::size_t i, std::size_t count) {
+  const std::size_t begin = i * all.lines / count, end = (i + 1) * all.lines / count;
+  return {all.data + begin * 64, end - begin};
+}
+
 template <class Tiles, class Gemm>
-void run_gemm(const Gemm& g) {
-  static constexpr auto tiles =
-      tile_table<Tiles, Gemm>(std::make_index_sequence<Tiles::kMaxRows * Tiles::kMaxPanels>());
-  const std::size_t panels = (g.N + kPanel - 1) / kPanel;
-  if (g.M == 0 || panels == 0) return;
-  const EvenSplit rows(g.M, Tiles::kMaxRows);
-  const EvenSplit columns(panels, static_cast<std::size_t>(Tiles::panels(static_cast<int>(rows.size(0)))));
-  const std::size_t panel_bytes = Tiles::panel_bytes(g);
-  const char* weights = reinterpret_cast<const char*>(g.b);
-  for (std::size_t j = 0; j < columns.count(); ++j) {
-    const std::size_t panel = columns.begin(j), width = columns.size(j), next = panel + width;
-    const std::size_t lines = rows.count() > 1 && j + 1 < columns.count() ? columns.size(j + 1) * panel_bytes / 64 : 0;
-    for (std::size_t i = 0; i < rows.count(); ++i) {
-      const Prefetch prefetch{weights + next * panel_bytes + i * lines / rows.count() * 64,
-                              (i + 1) * lines / rows.count() - i * lines / rows.count()};
-      tiles.at[(rows.size(i) - 1) * Tiles::kMaxPanels + width - 1](g, rows.begin(i), panel, prefetch);
+class Schedule {
+ public:
+  explicit Schedule(const Gemm& g)
+      : g_(g),
+        panel_bytes_(Tiles::panel_bytes(g)),
+        rows_(g.M, Tiles::kMaxRows),
+        groups_(rows_.count(), row_blocks_in_cache(g)),
+        columns_((g.N + kPanel - 1) / kPanel,
+                 static_cast<std::size_t>(Tiles::panels(static_cast<int>(rows_.size(0))))) {}
+
+  void run() const {
+    for (std::size_t group = 0; group < groups_.count(); ++group) {
+      for (std::size_t column = 0; column < columns_.count(); ++column) run_block(group, column);
     }
   }
+
+ private:
+  // As many rows of a as leave most of a small L2 cache (1 MiB) to the weights.
+  static std::size_t row_blocks_in_cache(const Gemm& g) {
+    constexpr std::size_t kBytes = 384 * 1024;
+    return kBytes / (g.K * sizeof(*g.a) * Tiles::kMaxRows + 1) + 1;
+  }
+
+  void run_block(std::size_t group, std::size_t column) const {
+    const std::size_t count = groups_.size(group), first = groups_.begin(group);
+    const std::size_t panel = columns_.begin(column), width = columns_.size(column);
+    const Prefetch next = next_weights(group, column);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto tile = kTiles.at[(rows_.size(first + i) - 1) * Tiles::kMaxPanels + width - 1];
+      tile(g_, rows_.begin(first + i), panel, share(next, i, count));
+    }
+  }
+
+  // The block of weights after this one. A single row block only streams through the weights, which the hardware
+  // foresees.
+  Prefetch next_weights(std::size_t group, std::size_t column) const {
+    const bool last_column = column + 1 == columns_.count();
+    if (rows_.count() == 1 || (last_column && group + 1 == groups_.count())) return {nullptr, 0};
+    const std::size_t next = last_column ? 0 : column + 1;
+    return {reinterpret_cast<const char*>(g_.b) + columns_.begin(next) * panel_bytes_,
+            columns_.size(next) * panel_bytes_ / 64};
+  }
+
+  static constexpr auto kTiles =
+      tile_table<Tiles, Gemm>(std::make_index_sequence<Tiles::kMaxRows * Tiles::kMaxPanels>());
+  const Gemm& g_;
+  const std::size_t panel_bytes_;
+  const EvenSplit rows_, groups_, columns_;
+};
+
+template <class Tiles, class Gemm>
+void run_gemm(const Gemm& g) {
+  if (g.M > 0 && g.N > 0) Schedule<Tiles, Gemm>(g).run();
 }
 
 }  // namespace

@@ -35,6 +35,17 @@ void load_columns(const float* x, float absent, const TilePlace& place, __m512 (
   }
 }
 
+// Asks for the rows of c that the tile will write, while there is time: a store to a line that isn't in cache waits for it.
+template <int R, int P>
+inline void prefetch_rows(const float* c, std::ptrdiff_t ldc, const TilePlace& place) {
+  const float* row = c + static_cast<std::ptrdiff_t>(place.m) * ldc + place.n;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r, row += ldc) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) __builtin_prefetch(row + p * kPanel, 1, 3);
+  }
+}
+
 // The activation takes the whole tile in one call, through memory: a row kernel's loop then has many independent lanes.
 template <Isa level, int R, int P>
 [[gnu::noinline]] void activate(Activation activation, float* tile) {

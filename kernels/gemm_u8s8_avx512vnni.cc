@@ -56,11 +56,13 @@ void Tiles::tile(const GemmU8S8& g, std::size_t m, std::size_t panel, Prefetch p
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = _mm512_loadu_si512(g.acc_init + (panel + p) * kPanel);
   }
+  const TilePlace place = place_of(m, panel, P, g.N);
+  prefetch_rows<R, P>(g.c, g.ldc, place);
   for_each_step(quads, prefetch, [&] {
     step<R, P>(a, g.lda, b, panel_size, acc);
     a += 4, b += kPanel * 4;
   });
-  finish_tile_u8s8<Isa::avx512vnni, R, P>(g, place_of(m, panel, P, g.N), acc);
+  finish_tile_u8s8<Isa::avx512vnni, R, P>(g, place, acc);
 }
 
 }  // namespace

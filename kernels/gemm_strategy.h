@@ -28,31 +28,50 @@ class EvenSplit {
   std::size_t count_, size_, larger_;
 };
 
-// The weights that a tile asks for ahead of their use: its share of the next column block.
+// The weights that a tile asks for ahead of their use: `steps` cache lines from `data` on, and as many in each of the
+// panels that follow.
 struct Prefetch {
   const char* data;
-  std::size_t lines;  // cache lines of 64 bytes
+  std::size_t steps;
 };
 
-// Runs step() `steps` times, one for each row of the tile's weights, and spreads the prefetch evenly between them.
-// Groups of four keep the bookkeeping out of the way. Asking for a few lines beyond the share does no harm.
-template <class Step>
-[[gnu::always_inline]] inline void for_each_step(std::size_t steps, Prefetch prefetch, Step step) {
+// Tiles::kMaxSteps of tiles that never split the depth.
+constexpr std::size_t kWholeDepth = std::size_t{1} << 48;
+
+// What a tile computes. A step is a cache line of each panel's weights: 1 value of k in fp32, 4 in int8.
+struct TileTask {
+  std::size_t m, panel;     // first row, first panel
+  std::size_t step, steps;  // its part of the depth
+  bool first, last;         // whether that part begins and ends the depth
+  float* partial;           // the tile's sums between two parts, R * P * 16 of them; only for Tiles that split
+  Prefetch prefetch;
+};
+
+// Runs step() `steps` times and prefetches between: groups of four keep the bookkeeping out of the way.
+template <int P, class Step>
+[[gnu::always_inline]] inline void for_each_step(std::size_t steps, std::size_t panel_bytes, Prefetch prefetch,
+                                                 Step step) {
   constexpr std::size_t kGroup = 4;
   const std::size_t groups = steps / kGroup;
-  const std::size_t lines = groups ? (prefetch.lines + groups - 1) / groups : 0;
+  const std::size_t each = groups ? (prefetch.steps + groups - 1) / groups : 0;
+  const char* end = prefetch.data + prefetch.steps * 64;
   for (std::size_t group = 0; group < groups; ++group) {
-    for (std::size_t line = 0; line < lines; ++line, prefetch.data += 64) __builtin_prefetch(prefetch.data, 0, 2);
+    if (prefetch.data < end) {
+      for (std::size_t i = 0; i < each; ++i, prefetch.data += 64) {
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) __builtin_prefetch(prefetch.data + p * panel_bytes, 0, 2);
+      }
+    }
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kGroup; ++i) step();
   }
   for (std::size_t i = groups * kGroup; i < steps; ++i) step();
 }
 
-// Calls Tiles::tile<rows, panels>(g, m, panel, prefetch) for sizes known at run time.
+// Tiles::tile<rows, panels>(g, task) for sizes known at run time.
 template <class Tiles, class Gemm, std::size_t... Index>
 constexpr auto tile_table(std::index_sequence<Index...>) {
-  using Function = void (*)(const Gemm&, std::size_t m, std::size_t panel, Prefetch);
+  using Function = void (*)(const Gemm&, const TileTask&);
   struct Table {
     Function at[sizeof...(Index)];
   };
@@ -64,22 +83,16 @@ constexpr auto tile_table(std::index_sequence<Index...>) {
   return Table{{entry.template operator()<Index>()...}};
 }
 
-// Row block i of `count` asks for its even share of what all of them ask for.
-inline Prefetch share(Prefetch all, std::size_t i, std::size_t count) {
-  const std::size_t begin = i * all.lines / count, end = (i + 1) * all.lines / count;
-  return {all.data + begin * 64, end - begin};
-}
-
 template <class Tiles, class Gemm>
 class Schedule {
  public:
   explicit Schedule(const Gemm& g)
       : g_(g),
-        panel_bytes_(Tiles::panel_bytes(g)),
+        panel_bytes_(Tiles::steps(g) * 64),
         rows_(g.M, Tiles::kMaxRows),
-        groups_(rows_.count(), row_blocks_in_cache(g)),
-        columns_((g.N + kPanel - 1) / kPanel,
-                 static_cast<std::size_t>(Tiles::panels(static_cast<int>(rows_.size(0))))) {}
+        columns_((g.N + kPanel - 1) / kPanel, static_cast<std::size_t>(Tiles::panels(static_cast<int>(rows_.size(0))))),
+        depths_(Tiles::steps(g), Tiles::kMaxSteps),
+        groups_(rows_.count(), row_blocks_in_cache()) {}
 
   void run() const {
     for (std::size_t group = 0; group < groups_.count(); ++group) {
@@ -88,37 +101,64 @@ class Schedule {
   }
 
  private:
+  static constexpr std::size_t kMaxSplitBlocks = 16;  // row blocks in a group when the depth is split
+  static constexpr std::size_t kMaxTile = 24 * kPanel;
+  static constexpr bool kSplits = Tiles::kMaxSteps < kWholeDepth;
+
   // As many rows of a as leave most of a small L2 cache (1 MiB) to the weights.
-  static std::size_t row_blocks_in_cache(const Gemm& g) {
+  std::size_t row_blocks_in_cache() const {
     constexpr std::size_t kBytes = 384 * 1024;
-    return kBytes / (g.K * sizeof(*g.a) * Tiles::kMaxRows + 1) + 1;
+    const std::size_t row_bytes = depths_.count() ? depths_.size(0) * Tiles::kStepBytes : 1;
+    const std::size_t blocks = kBytes / (row_bytes * Tiles::kMaxRows) + 1;
+    return depths_.count() > 1 && blocks > kMaxSplitBlocks ? kMaxSplitBlocks : blocks;
   }
 
+  // All rows of the group times a block of columns, a part of the depth at a time. There is always a part: without
+  // depth it is empty.
   void run_block(std::size_t group, std::size_t column) const {
-    const std::size_t count = groups_.size(group), first = groups_.begin(group);
-    const std::size_t panel = columns_.begin(column), width = columns_.size(column);
-    const Prefetch next = next_weights(group, column);
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto tile = kTiles.at[(rows_.size(first + i) - 1) * Tiles::kMaxPanels + width - 1];
-      tile(g_, rows_.begin(first + i), panel, share(next, i, count));
+    const std::size_t count = groups_.size(group), depths = depths_.count() ? depths_.count() : 1;
+    float partial[kSplits ? kMaxSplitBlocks * kMaxTile : 1];
+    for (std::size_t depth = 0; depth < depths; ++depth) {
+      const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t block = groups_.begin(group) + i;
+        const TileTask task{rows_.begin(block),
+                            columns_.begin(column),
+                            depths_.begin(depth),
+                            depths_.size(depth),
+                            depth == 0,
+                            depth + 1 == depths,
+                            partial + (depths > 1 ? i * kMaxTile : 0),
+                            share(next, i, count)};
+        kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
+      }
     }
   }
 
-  // The block of weights after this one. A single row block only streams through the weights, which the hardware
-  // foresees.
-  Prefetch next_weights(std::size_t group, std::size_t column) const {
-    const bool last_column = column + 1 == columns_.count();
-    if (rows_.count() == 1 || (last_column && group + 1 == groups_.count())) return {nullptr, 0};
-    const std::size_t next = last_column ? 0 : column + 1;
-    return {reinterpret_cast<const char*>(g_.b) + columns_.begin(next) * panel_bytes_,
-            columns_.size(next) * panel_bytes_ / 64};
+  Prefetch weights(std::size_t column, std::size_t depth) const {
+    if (rows_.count() == 1)
+      return {nullptr, 0};  // a single row block streams through them, which the hardware foresees
+    const char* begin = reinterpret_cast<const char*>(g_.b) + columns_.begin(column) * panel_bytes_;
+    return {begin + depths_.begin(depth) * 64, depths_.size(depth)};
+  }
+
+  // The first weights of the block after this one.
+  Prefetch next_block(std::size_t group, std::size_t column) const {
+    if (column + 1 < columns_.count()) return weights(column + 1, 0);
+    return group + 1 < groups_.count() ? weights(0, 0) : Prefetch{nullptr, 0};
+  }
+
+  // Row block i of `count` asks for its even share of what all of them ask for.
+  static Prefetch share(Prefetch all, std::size_t i, std::size_t count) {
+    const std::size_t begin = i * all.steps / count, end = (i + 1) * all.steps / count;
+    return {all.data + begin * 64, end - begin};
   }
 
   static constexpr auto kTiles =
       tile_table<Tiles, Gemm>(std::make_index_sequence<Tiles::kMaxRows * Tiles::kMaxPanels>());
   const Gemm& g_;
   const std::size_t panel_bytes_;
-  const EvenSplit rows_, groups_, columns_;
+  const EvenSplit rows_, columns_, depths_, groups_;
 };
 
 template <class Tiles, class Gemm>

@@ -35,7 +35,8 @@ void load_columns(const float* x, float absent, const TilePlace& place, __m512 (
   }
 }
 
-// Asks for the rows of c that the tile will write, while there is time: a store to a line that isn't in cache waits for it.
+// Asks for the rows of c that the tile will write, while there is time: a store to a line that isn't in cache waits for
+// it.
 template <int R, int P>
 inline void prefetch_rows(const float* c, std::ptrdiff_t ldc, const TilePlace& place) {
   const float* row = c + static_cast<std::ptrdiff_t>(place.m) * ldc + place.n;

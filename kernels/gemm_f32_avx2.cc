@@ -29,12 +29,12 @@ template <int R>
 
 template <int R, int P>
 void Tiles::tile(const GemmF32& g, const TileTask& task) {
-  const float* a = g.a + static_cast<std::ptrdiff_t>(task.m) * g.lda;
+  const float* a = row_of(g.a, g.lda, task.m);
   const float* b = g.b + task.panel * g.K * kPanel;
   __m256 acc[R][2];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  for_each_step<1>(task.steps, 0, task.prefetch, [&] {
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R>(a, g.lda, b, acc);
     ++a, b += kPanel;
   });

@@ -48,13 +48,12 @@ template <int R, int P>
 template <int R, int P>
 void Tiles::tile(const GemmF32& g, const TileTask& task) {
   const std::size_t panel_size = g.K * kPanel;
-  const float* a = g.a + static_cast<std::ptrdiff_t>(task.m) * g.lda + task.step;
+  const float* a = row_of(g.a, g.lda, task.m) + task.step;
   const float* b = g.b + task.panel * panel_size + task.step * kPanel;
   const TilePlace place = place_of(task.m, task.panel, P, g.N);
-  if (task.last) prefetch_rows<R, P>(g.c, g.ldc, place);
   __m512 acc[R][P];
   load_tile<R, P>(task, acc);
-  for_each_step<P>(task.steps, panel_size * sizeof(float), task.prefetch, [&] {
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R, P>(a, g.lda, b, panel_size, acc);
     ++a, b += kPanel;
   });

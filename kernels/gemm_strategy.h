@@ -15,6 +15,11 @@
 namespace sesame::kernels {
 namespace {
 
+template <class T>
+T* row_of(T* matrix, std::ptrdiff_t stride, std::size_t m) {
+  return matrix + static_cast<std::ptrdiff_t>(m) * stride;
+}
+
 // `total` in as few blocks of at most `most` as possible, whose sizes differ by at most one; the larger ones first.
 class EvenSplit {
  public:
@@ -47,25 +52,34 @@ struct TileTask {
   Prefetch prefetch;
 };
 
-// Runs step() `steps` times and prefetches between: groups of four keep the bookkeeping out of the way.
-template <int P, class Step>
-[[gnu::always_inline]] inline void for_each_step(std::size_t steps, std::size_t panel_bytes, Prefetch prefetch,
-                                                 Step step) {
+// Runs step() for the task's steps, and between groups of four asks for what is needed later: its share of the next
+// weights, and a row of the tile's part of c at a time. A store to a line that isn't in cache waits for it; asking for
+// all of them at once would keep this tile's weights waiting.
+template <class Tiles, int R, int P, class Gemm, class Step>
+[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
   constexpr std::size_t kGroup = 4;
-  const std::size_t groups = steps / kGroup;
-  const std::size_t each = groups ? (prefetch.steps + groups - 1) / groups : 0;
-  const char* end = prefetch.data + prefetch.steps * 64;
+  const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
+  const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
+  const char *next = task.prefetch.data, *end = next + task.prefetch.steps * 64;
+  const float* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
+  int rows = task.last ? R : 0;
   for (std::size_t group = 0; group < groups; ++group) {
-    if (prefetch.data < end) {
-      for (std::size_t i = 0; i < each; ++i, prefetch.data += 64) {
+    if (next < end) {
+      for (std::size_t i = 0; i < each; ++i, next += 64) {
 #pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) __builtin_prefetch(prefetch.data + p * panel_bytes, 0, 2);
+        for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
       }
+    }
+    if (rows > 0) {
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) __builtin_prefetch(c + p * kPanel, 1, 3);
+      c += g.ldc;
+      --rows;
     }
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kGroup; ++i) step();
   }
-  for (std::size_t i = groups * kGroup; i < steps; ++i) step();
+  for (std::size_t i = groups * kGroup; i < task.steps; ++i) step();
 }
 
 // Tiles::tile<rows, panels>(g, task) for sizes known at run time.

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/gemm_strategy.h"
 #include "kernels/pack.h"
 #include "kernels/table.h"
 
@@ -35,18 +36,6 @@ void load_columns(const float* x, float absent, const TilePlace& place, __m512 (
   }
 }
 
-// Asks for the rows of c that the tile will write, while there is time: a store to a line that isn't in cache waits for
-// it.
-template <int R, int P>
-inline void prefetch_rows(const float* c, std::ptrdiff_t ldc, const TilePlace& place) {
-  const float* row = c + static_cast<std::ptrdiff_t>(place.m) * ldc + place.n;
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r, row += ldc) {
-#pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) __builtin_prefetch(row + p * kPanel, 1, 3);
-  }
-}
-
 // The activation takes the whole tile in one call, through memory: a row kernel's loop then has many independent lanes.
 template <Isa level, int R, int P>
 [[gnu::noinline]] void activate(Activation activation, float* tile) {
@@ -65,7 +54,7 @@ inline void finish_tile(const Epilogue& e, const TilePlace& place, __m512 (&y)[R
     for (int i = 0; i < R * P; ++i) y[i / P][i % P] = _mm512_load_ps(tile + i * kPanel);
   }
   if (e.residual) {
-    const float* residual = e.residual + static_cast<std::ptrdiff_t>(place.m) * e.ld_residual + place.n;
+    const float* residual = row_of(e.residual, e.ld_residual, place.m) + place.n;
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r, residual += e.ld_residual) {
 #pragma GCC unroll 16
@@ -74,7 +63,7 @@ inline void finish_tile(const Epilogue& e, const TilePlace& place, __m512 (&y)[R
       }
     }
   }
-  float* row = c + static_cast<std::ptrdiff_t>(place.m) * ldc + place.n;
+  float* row = row_of(c, ldc, place.m) + place.n;
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r, row += ldc) {
 #pragma GCC unroll 16

@@ -72,7 +72,7 @@ inline void finish_tile_u8s8(const GemmU8S8& g, const TilePlace& place, const __
 
 template <int R, int P>
 void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
-  const std::uint8_t* a = g.a + static_cast<std::ptrdiff_t>(task.m) * g.lda;
+  const std::uint8_t* a = row_of(g.a, g.lda, task.m);
   const std::int8_t* b = g.b + task.panel * steps(g) * kPanel * 4;
   const std::int32_t* init = g.acc_init + task.panel * kPanel;
   __m256i acc[R][2];
@@ -81,7 +81,7 @@ void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
     acc[r][0] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init));
     acc[r][1] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init + kHalf));
   }
-  for_each_step<1>(task.steps, 0, task.prefetch, [&] {
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R>(a, g.lda, b, acc);
     a += 4, b += kPanel * 4;
   });

@@ -61,7 +61,7 @@ template <int R, int P>
 template <int R, int P>
 void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
   const std::size_t panel_size = steps(g) * kPanel * 4;
-  const std::uint8_t* a = g.a + static_cast<std::ptrdiff_t>(task.m) * g.lda;
+  const std::uint8_t* a = row_of(g.a, g.lda, task.m);
   const std::int8_t* b = g.b + task.panel * panel_size;
   __m512i acc[R][P];
 #pragma GCC unroll 16
@@ -69,7 +69,7 @@ void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = _mm512_loadu_si512(g.acc_init + (task.panel + p) * kPanel);
   }
-  for_each_step<P>(task.steps, panel_size, task.prefetch, [&] {
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R, P>(a, g.lda, b, panel_size, acc);
     a += 4, b += kPanel * 4;
   });

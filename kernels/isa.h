@@ -28,8 +28,12 @@ bool supported(Isa isa);
 // All supported levels, ascending; scalar is always among them.
 std::vector<Isa> supported_isas();
 
+// `highest`, or the level that `request` names when that is lower. A request that names no level asks for nothing.
+Isa lowered_isa(Isa highest, std::optional<std::string_view> request);
+
 // The level to run by default: the highest supported one, lowered by the environment variable SESAME_ISA, which never
-// raises it. A value of SESAME_ISA that names no level is ignored here and reported by invalid_isa_request().
+// raises it. The variable is read once, at the first call here or to invalid_isa_request(); one that names no level is
+// ignored here and reported there.
 Isa default_isa();
 
 // The value of SESAME_ISA when it names no level, so that a command can refuse it.

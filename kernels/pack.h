@@ -20,7 +20,8 @@
 
 namespace sesame::kernels {
 
-inline constexpr std::size_t kPanel = 16;  // output features in a panel
+inline constexpr std::size_t kPanel = 16;     // output features in a panel
+inline constexpr std::size_t kMaxK = 65'793;  // 255 * 128 * K fits an int32 up to here
 
 constexpr std::size_t round_up(std::size_t x, std::size_t to) { return (x + to - 1) / to * to; }
 
@@ -37,9 +38,9 @@ void pack_s8(const std::int8_t* w, std::ptrdiff_t stride_k, std::ptrdiff_t strid
 // colsum[n] = sum_k W[k][n], for n < round_up(N, 16) (0 past N). Exact: K <= 65,793.
 void column_sums_s8(const std::int8_t* packed, std::size_t K, std::size_t N, std::int32_t* colsum);
 
-// Quantizes W per output feature: signed 8 bit, symmetric, scale[n] = max_k |W[k][n]| / 127, round half to even, clamped
-// to [-127, 127]; a column of zeros gets scale 0. Writes the packed matrix and scale[n] for n < round_up(N, 16) (0 past N).
-// Weights must be finite.
+// Quantizes W per output feature: signed 8 bit, symmetric, scale[n] = max_k |W[k][n]| / 127, round half to even,
+// clamped to [-127, 127]; a column of zeros gets scale 0. Writes the packed matrix and scale[n] for n < round_up(N, 16)
+// (0 past N). Weights must be finite.
 void quantize_pack_s8(const float* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, std::size_t K, std::size_t N,
                       std::int8_t* packed, float* scale);
 

@@ -1,0 +1,78 @@
+#include <optional>
+#include <utility>
+
+#include "engine/normal_forms/matcher.h"
+#include "engine/normal_forms/normal_forms.h"
+
+namespace sesame::engine {
+
+namespace {
+
+struct Product {
+  ValueId x;
+  ValueId weight;
+  ValueId bias = kNoValue;
+  bool transposed = false;
+};
+
+bool is_matrix(const Graph& graph, ValueId id) {
+  const Tensor& t = graph.constant(id);
+  return t && t.type() == DType::f32 && t.rank() == 2 && t.size() > 0;
+}
+
+std::optional<Product> match_product(const Matcher& m, const Node& node) {
+  const Graph& graph = m.graph();
+  if (node.is("MatMul") && node.inputs.size() == 2) {
+    if (graph.is_constant(node.inputs[0]) || !is_matrix(graph, node.inputs[1])) return std::nullopt;
+    return Product{node.inputs[0], node.inputs[1]};
+  }
+  if (!node.is("Gemm") || node.inputs.size() < 2 || !is_matrix(graph, node.inputs[1])) return std::nullopt;
+  if (node.attributes.integer("transA", 0) != 0 || node.attributes.real("alpha", 1) != 1) return std::nullopt;
+  Product product{node.inputs[0], node.inputs[1], node.input(2), node.attributes.integer("transB", 0) != 0};
+  if (product.bias != kNoValue) {
+    const std::int64_t n = graph.constant(product.weight).dim(product.transposed ? 0 : 1);
+    if (node.attributes.real("beta", 1) != 1 || !m.is_vector(product.bias, n)) return std::nullopt;
+  }
+  return product;
+}
+
+Node linear_node(const Product& product, std::string name, ValueId output) {
+  Node node;
+  node.op = "Linear";
+  node.domain = kSesame;
+  node.name = std::move(name);
+  node.inputs = {product.x, product.weight};
+  if (product.bias != kNoValue) node.inputs.push_back(product.bias);
+  node.outputs = {output};
+  if (product.transposed) node.attributes.set("transposed", std::int64_t{1});
+  return node;
+}
+
+}  // namespace
+
+void form_linears(Graph& graph) {
+  const Matcher m(graph);
+  std::vector<std::pair<std::size_t, Node>> rewrites;
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    std::optional<Product> product = match_product(m, node);
+    if (!product) continue;
+    std::size_t at = n;
+    ValueId output = node.outputs[0];
+    if (product->bias == kNoValue && m.uses().has_one_reader(output)) {
+      const auto reader = static_cast<std::size_t>(m.uses().readers(output)[0]);
+      const ValueId addend =
+          graph.nodes[reader].is("Add") ? Matcher::other_operand(graph.nodes[reader], output) : kNoValue;
+      if (addend != kNoValue && m.is_vector(addend, graph.constant(product->weight).dim(1))) {
+        product->bias = addend;
+        output = graph.nodes[reader].outputs[0];
+        at = reader;
+      }
+    }
+    rewrites.emplace_back(at, linear_node(*product, node.name, output));
+  }
+  for (auto& [at, node] : rewrites) graph.nodes[at] = std::move(node);
+  remove_dead_nodes(graph);
+}
+
+}  // namespace sesame::engine

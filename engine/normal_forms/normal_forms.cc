@@ -1,0 +1,81 @@
+#include "engine/normal_forms/normal_forms.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sesame::engine {
+
+namespace {
+
+// Whether two attributes are equal. Tensors by their memory: the same constant, not an equal one.
+bool equal(const Attribute& a, const Attribute& b) {
+  if (a.index() != b.index()) return false;
+  return std::visit(
+      [&](const auto& x) {
+        using T = std::decay_t<decltype(x)>;
+        const auto& y = std::get<T>(b);
+        if constexpr (std::is_same_v<T, Tensor>) {
+          return x.raw() == y.raw() && x.shape() == y.shape() && x.type() == y.type();
+        } else if constexpr (std::is_same_v<T, Subgraph>) {
+          return false;
+        } else {
+          return x == y;
+        }
+      },
+      a);
+}
+
+bool same_computation(const Node& a, const Node& b) {
+  const auto& x = a.attributes.all();
+  const auto& y = b.attributes.all();
+  return a.op == b.op && a.domain == b.domain && a.version == b.version && a.inputs == b.inputs && !a.step && !b.step &&
+         a.outputs.size() == b.outputs.size() &&
+         std::equal(x.begin(), x.end(), y.begin(), y.end(),
+                    [](const auto& p, const auto& q) { return p.first == q.first && equal(p.second, q.second); });
+}
+
+bool is_random(const Node& node) {
+  return node.op.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli") || node.is("Dropout");
+}
+
+}  // namespace
+
+void merge_common_nodes(Graph& graph) {
+  std::vector<ValueId> alias(graph.value_count());
+  for (std::size_t v = 0; v < alias.size(); ++v) alias[v] = static_cast<ValueId>(v);
+  std::map<std::pair<std::string, std::vector<ValueId>>, std::vector<std::size_t>> seen;
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+    Node& node = graph.nodes[n];
+    for (ValueId& id : node.inputs) {
+      if (id != kNoValue) id = alias[static_cast<std::size_t>(id)];
+    }
+    if (is_random(node)) continue;
+    auto& candidates = seen[{node.op, node.inputs}];
+    const auto twin = std::find_if(candidates.begin(), candidates.end(),
+                                   [&](std::size_t c) { return same_computation(graph.nodes[c], node); });
+    if (twin == candidates.end()) {
+      candidates.push_back(n);
+      continue;
+    }
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      const ValueId theirs = graph.nodes[*twin].outputs[i];
+      if (node.outputs[i] != kNoValue && theirs != kNoValue) alias[static_cast<std::size_t>(node.outputs[i])] = theirs;
+    }
+  }
+  // A graph output keeps its own node: its value has the name that the caller asks for.
+  remove_dead_nodes(graph);
+}
+
+void to_normal_forms(Graph& graph) {
+  merge_common_nodes(graph);
+  form_layernorms(graph);
+  form_gelus(graph);
+  form_linears(graph);
+  anchor_shapes(graph);
+  remove_dead_nodes(graph);
+}
+
+}  // namespace sesame::engine

@@ -1,0 +1,34 @@
+// Rewrites the many spellings of the same arithmetic into one, by dataflow: what follows (quantization, recognition,
+// the steps) then knows one form each.
+//
+//   sesame.Linear(x [.., K], W, bias?) -> [.., N]   y = x W + bias. W is a constant [K, N], or [N, K] with attribute
+//                                                   transposed = 1; bias a constant [N].
+//   LayerNormalization(x, gamma, beta)              ai.onnx's, over the last axis
+//   Gelu(x)                                         ai.onnx's; attribute approximate = "none" or "tanh"
+#pragma once
+
+#include "engine/graph.h"
+
+namespace sesame::engine {
+
+// All of the below, in the order in which they build on each other, and without the nodes that became dead.
+void to_normal_forms(Graph& graph);
+
+// Nodes that compute the same from the same inputs become one.
+void merge_common_nodes(Graph& graph);
+
+// MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.
+void form_linears(Graph& graph);
+
+// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add.
+void form_layernorms(Graph& graph);
+
+// x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
+void form_gelus(Graph& graph);
+
+// Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
+// dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must not
+// keep a fused region alive. Costs nothing once a plan is bound.
+void anchor_shapes(Graph& graph);
+
+}  // namespace sesame::engine

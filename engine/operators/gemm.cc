@@ -1,0 +1,125 @@
+// Gemm: alpha A B + beta C, and ONNX Runtime's FusedGemm, which adds an activation.
+#include <cmath>
+
+#include "engine/operators/loops.h"
+#include "engine/operators/matrix_product.h"
+#include "engine/operators/registry.h"
+
+namespace sesame::engine {
+
+namespace {
+
+class Gemm : public MatrixProduct {
+ public:
+  explicit Gemm(const Node& node)
+      : left_{node.attributes.integer("transA", 0) != 0},
+        right_{node.attributes.integer("transB", 0) != 0},
+        alpha_(node.attributes.real("alpha", 1.0f)),
+        beta_(node.attributes.real("beta", 1.0f)) {
+    // C is optional from opset 11 on.
+    check_inputs(node, node.version >= 11 || node.domain == kMicrosoft ? 2 : 3, 3);
+  }
+  void infer(Inference& io) const override {
+    check_type(io, 0, Floats{});
+    check_same_type(io, 0, 1);
+    const Tensor inputs[] = {io.input(0), io.input(1)};
+    for (const Tensor& t : inputs) {
+      if (t.rank() != 2) throw Error("an operand has shape " + to_string(t.shape()) + ", expected a matrix");
+    }
+    Shape shape = product_shape(inputs[0], left(inputs), inputs[1], right(inputs));
+    if (io.has(2)) {
+      check_same_type(io, 0, 2);
+      if (broadcast(io.input(2).shape(), shape) != shape) {
+        throw Error("C of shape " + to_string(io.input(2).shape()) + " does not broadcast to " + to_string(shape));
+      }
+    }
+    io.output(0, inputs[0].type(), std::move(shape));
+  }
+
+ protected:
+  Matrices left(std::span<const Tensor> inputs) const override { return left_matrices(inputs[0], left_); }
+  Matrices right(std::span<const Tensor> inputs) const override { return right_matrices(inputs[1], right_); }
+
+  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
+              float* c) const override {
+    if (e.inputs[0].type() == DType::f16) {
+      add<Half>(e, first, rows, columns, c);
+    } else {
+      add<float>(e, first, rows, columns, c);
+    }
+  }
+  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
+              double* c) const override {
+    add<double>(e, first, rows, columns, c);
+  }
+
+ private:
+  template <class T>
+  void add(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns, Compute<T>* c) const {
+    using C = Compute<T>;
+    const auto alpha = static_cast<C>(alpha_);
+    const auto beta = static_cast<C>(beta_);
+    if (alpha_ != 1.0f) {
+      for (std::int64_t i = 0; i < rows * columns; ++i) c[i] *= alpha;
+    }
+    if (!e.has(2)) return;
+    const Shape strides = broadcast_strides(e.inputs[2].shape(), e.outputs[0].shape());
+    for (std::int64_t m = 0; m < rows; ++m) {
+      const T* bias = e.inputs[2].data<T>() + (first + m) * strides[0];
+      for (std::int64_t n = 0; n < columns; ++n) c[m * columns + n] += beta * load(bias[n * strides[1]]);
+    }
+  }
+
+  Transposition left_;
+  Transposition right_;
+  float alpha_;
+  float beta_;
+};
+
+class FusedGemm : public Gemm {
+ public:
+  explicit FusedGemm(const Node& node)
+      : Gemm(node),
+        activation_(node.attributes.text("activation", "")),
+        alpha_(node.attributes.real("activation_alpha", 0.01f)) {
+    if (activation_ != "" && activation_ != "Relu" && activation_ != "Tanh" && activation_ != "LeakyRelu" &&
+        activation_ != "Gelu" && activation_ != "Sigmoid") {
+      throw Error("activation '" + activation_ + "' is not supported");
+    }
+  }
+  void infer(Inference& io) const override {
+    Gemm::infer(io);
+    check_type(io, 0, Types<float, Half>{});
+  }
+
+ protected:
+  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
+              float* c) const override {
+    Gemm::finish(e, first, rows, columns, c);
+    const auto n = static_cast<std::size_t>(rows * columns);
+    if (activation_ == "Relu") e.kernels->activation_row(kernels::Activation::relu, c, n, c);
+    if (activation_ == "Tanh") e.kernels->activation_row(kernels::Activation::tanh, c, n, c);
+    if (activation_ == "Gelu") e.kernels->activation_row(kernels::Activation::gelu_erf, c, n, c);
+    if (activation_ == "LeakyRelu") {
+      for (std::size_t i = 0; i < n; ++i) c[i] = c[i] < 0 ? alpha_ * c[i] : c[i];
+    }
+    if (activation_ == "Sigmoid") {  // 0.5 (1 + tanh(x / 2))
+      for (std::size_t i = 0; i < n; ++i) c[i] *= 0.5f;
+      e.kernels->tanh_row(c, n, c);
+      for (std::size_t i = 0; i < n; ++i) c[i] = 0.5f * (1.0f + c[i]);
+    }
+  }
+
+ private:
+  std::string activation_;
+  float alpha_;
+};
+
+}  // namespace
+
+void register_gemm(Registry& r) {
+  r.add("Gemm", 7, make<Gemm>());
+  r.add(kMicrosoft, "FusedGemm", 1, make<FusedGemm>());
+}
+
+}  // namespace sesame::engine

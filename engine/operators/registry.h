@@ -1,0 +1,20 @@
+// The list of operator files; see Registry in engine/step.h.
+#pragma once
+
+#include "engine/step.h"
+
+namespace sesame::engine {
+
+void register_cast(Registry& registry);
+void register_elementwise_binary(Registry& registry);
+void register_elementwise_unary(Registry& registry);
+void register_gather(Registry& registry);
+void register_gemm(Registry& registry);
+void register_matmul(Registry& registry);
+void register_movement(Registry& registry);
+void register_normalization(Registry& registry);
+void register_reduce(Registry& registry);
+void register_shape_ops(Registry& registry);
+void register_softmax(Registry& registry);
+
+}  // namespace sesame::engine

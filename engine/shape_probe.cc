@@ -1,0 +1,120 @@
+#include "engine/shape_probe.h"
+
+#include <algorithm>
+#include <new>
+
+#include "engine/binding.h"
+#include "engine/step.h"
+#include "sesame/error.h"
+
+namespace sesame::engine {
+
+namespace {
+
+// Distinct from each other and from sizes that models have; small, since position tables may be.
+constexpr ProbedDim kSymbols[] = {{2, 3}, {5, 7}, {4, 6}, {8, 9}};
+
+// Values larger than this are not computed while probing.
+constexpr std::int64_t kMaxElements = 1 << 22;
+
+std::vector<Tensor> input_tensors(const Graph& graph, bool second) {
+  std::vector<Tensor> inputs;
+  for (ValueId id : graph.inputs) {
+    const Value& value = graph.value(id);
+    if (!value.declared_type || !value.declared_shape) {
+      inputs.emplace_back();
+      continue;
+    }
+    Shape shape = *value.declared_shape;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+      const ProbedDim symbol = ShapeProbe::symbol(axis);
+      if (shape[axis] < 0) shape[axis] = second ? symbol.second : symbol.first;
+    }
+    inputs.emplace_back(*value.declared_type, std::move(shape));
+  }
+  return inputs;
+}
+
+// One inference over the graph at one set of sizes.
+class Pass {
+ public:
+  Pass(const Graph& graph, const std::vector<std::shared_ptr<const Step>>& steps, bool second)
+      : values(graph.value_count()) {
+    const std::vector<Tensor> inputs = input_tensors(graph, second);
+    for (std::size_t v = 0; v < values.size(); ++v) values[v] = graph.value(static_cast<ValueId>(v)).constant;
+    for (std::size_t i = 0; i < inputs.size(); ++i) values[static_cast<std::size_t>(graph.inputs[i])] = inputs[i];
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+      if (steps[n]) infer(graph.nodes[n], *steps[n]);
+    }
+  }
+
+  std::vector<Tensor> values;  // undefined where unknown
+
+ private:
+  void infer(const Node& node, const Step& step) {
+    const std::vector<Tensor> inputs = tensors_of(node.inputs, values);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i] && node.inputs[i] != kNoValue) return;  // unknown in, unknown out
+    }
+    std::vector<Tensor> outputs(node.outputs.size());
+    try {
+      Inference io(inputs, outputs);
+      step.infer(io);
+      if (is_computable(node, inputs, outputs)) compute(step, inputs, outputs);
+    } catch (const Error&) {
+      return;  // the plan will say so, with the user's own sizes
+    } catch (const NeedsValue&) {
+      return;
+    }
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (node.outputs[i] != kNoValue) values[static_cast<std::size_t>(node.outputs[i])] = outputs[i];
+    }
+  }
+
+  static bool is_computable(const Node& node, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
+    const bool known = node.is("Shape") || node.is("Size") ||
+                       std::all_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return !t || t.has_data(); });
+    return known &&
+           std::all_of(outputs.begin(), outputs.end(), [](const Tensor& t) { return t.size() <= kMaxElements; });
+  }
+
+  static void compute(const Step& step, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
+    for (Tensor& t : outputs) {
+      if (t) t = Tensor::allocate(t.type(), t.shape());
+    }
+    run_alone(step, inputs, outputs, kernels::table(kernels::default_isa()), RunOptions{});
+  }
+};
+
+std::vector<std::shared_ptr<const Step>> make_steps(const Graph& graph) {
+  std::vector<std::shared_ptr<const Step>> steps;
+  for (const Node& node : graph.nodes) {
+    try {
+      steps.push_back(node.step ? node.step : std::shared_ptr<const Step>(make_step(graph, node)));
+    } catch (const Error&) {
+      steps.push_back(nullptr);
+    }
+  }
+  return steps;
+}
+
+}  // namespace
+
+ProbedDim ShapeProbe::symbol(std::size_t axis) { return kSymbols[std::min(axis, std::size(kSymbols) - 1)]; }
+
+ShapeProbe::ShapeProbe(const Graph& graph) : shapes_(graph.value_count()), known_(graph.value_count(), false) {
+  const auto steps = make_steps(graph);
+  const Pass first(graph, steps, false);
+  const Pass second(graph, steps, true);
+  for (std::size_t v = 0; v < shapes_.size(); ++v) {
+    const Tensor& a = first.values[v];
+    const Tensor& b = second.values[v];
+    if (!a || !b || a.rank() != b.rank()) continue;
+    ProbedShape shape;
+    for (std::size_t i = 0; i < a.rank(); ++i) shape.push_back({a.dim(i), b.dim(i)});
+    shapes_[v] = std::move(shape);
+    known_[v] = a.has_data() && b.has_data();
+  }
+}
+
+}  // namespace sesame::engine

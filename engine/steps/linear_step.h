@@ -1,0 +1,18 @@
+// sesame.Linear as a step of its own: heads, and encoders that nobody recognised.
+#pragma once
+
+#include <memory>
+
+#include "engine/linear.h"
+#include "engine/step.h"
+
+namespace sesame::engine {
+
+// Packs the node's weights. The node's attribute "precision" = "int8" (set by quantize_linears) packs them as int8;
+// rows are then quantized inside the step.
+std::shared_ptr<const Step> make_linear_step(const Graph& graph, const Node& node);
+
+// Gives every Linear node of the graph that has no step yet its packed one, and drops the reference to the raw weights.
+void pack_linears(Graph& graph);
+
+}  // namespace sesame::engine

@@ -1,0 +1,2 @@
+// Attention at level avx2.
+#include "kernels/attention_impl.h"

@@ -1,0 +1,2 @@
+// Attention at level avx512.
+#include "kernels/attention_impl.h"

@@ -1,0 +1,2 @@
+// Attention at level scalar.
+#include "kernels/attention_impl.h"

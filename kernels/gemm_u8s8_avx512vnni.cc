@@ -1,0 +1,73 @@
+// Level avx512vnni of gemm_u8s8: VPDPBUSD multiplies 16 columns x 4 values of k in an instruction.
+#include <cassert>
+
+#include "kernels/gemm_strategy.h"
+#include "kernels/gemm_tile_avx512.h"
+
+namespace sesame::kernels::avx512vnni {
+namespace {
+
+// g++ 12 spills the accumulators around _mm512_dpbusd_epi32 (0.35 to 0.70 of the peak); around this it doesn't.
+// The sum goes in and out by value: an array element as operand would keep the array in memory.
+[[gnu::always_inline]] inline __m512i dpbusd(__m512i acc, __m512i a, __m512i b) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+  return acc;
+}
+
+inline __m512i broadcast4(const std::uint8_t* a) {
+  std::int32_t four;
+  __builtin_memcpy(&four, a, 4);
+  return _mm512_set1_epi32(four);
+}
+
+// R x P accumulators, P registers of weights and one of a: at most 31 of 32 (8 x 3: 28, 6 x 4: 29, 4 x 6: 31). Two
+// VPDPBUSD a cycle with a latency of 5 want 10 accumulators; 1 x 8 is bound by the weights' way from cache anyway.
+struct Tiles {
+  static constexpr int kMaxRows = 8, kMaxPanels = 8;
+  static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 6 : rows <= 6 ? 4 : 3; }
+  static std::size_t panel_bytes(const GemmU8S8& g) { return round_up(g.K, 4) * kPanel; }
+
+  template <int R, int P>
+  static void tile(const GemmU8S8& g, std::size_t m, std::size_t panel, Prefetch prefetch);
+};
+
+template <int R, int P>
+[[gnu::always_inline]] inline void step(const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
+                                        std::size_t panel_bytes, __m512i (&acc)[R][P]) {
+  __m512i w[P];
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) w[p] = _mm512_load_si512(b + p * panel_bytes);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    const __m512i x = broadcast4(a + r * lda);
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) acc[r][p] = dpbusd(acc[r][p], x, w[p]);
+  }
+}
+
+template <int R, int P>
+void Tiles::tile(const GemmU8S8& g, std::size_t m, std::size_t panel, Prefetch prefetch) {
+  const std::size_t quads = (g.K + 3) / 4, panel_size = quads * kPanel * 4;
+  const std::uint8_t* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
+  const std::int8_t* b = g.b + panel * panel_size;
+  __m512i acc[R][P];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) acc[r][p] = _mm512_loadu_si512(g.acc_init + (panel + p) * kPanel);
+  }
+  for_each_step(quads, prefetch, [&] {
+    step<R, P>(a, g.lda, b, panel_size, acc);
+    a += 4, b += kPanel * 4;
+  });
+  finish_tile_u8s8<Isa::avx512vnni, R, P>(g, place_of(m, panel, P, g.N), acc);
+}
+
+}  // namespace
+
+void gemm_u8s8(const GemmU8S8& g) {
+  assert(g.K <= kMaxK && g.lda >= static_cast<std::ptrdiff_t>(round_up(g.K, 4)));
+  run_gemm<Tiles>(g);
+}
+
+}  // namespace sesame::kernels::avx512vnni

@@ -1,0 +1,99 @@
+// exp, erf, tanh and the activations over lanes.h: own polynomials, never libm, so that every level gives the same
+// bits.
+//
+//            worst error              at the ends
+//   exp       E_EXP ulp    x > 88.72283: inf; results below 2^-126: 0; -inf: 0
+//   erf       E_ERF ulp    odd, +-1 from 3.98 on
+//   tanh      E_TANH ulp    odd, +-1 from 9.02 on
+//   gelu_erf  E_GE * max(1, |x|) against x Phi(x); x itself from 5.625 on, -5e-8 < y <= 0 from there down
+//   gelu_tanh E_GT * max(1, |x|) against its formula
+//
+// measured over all floats (tests/kernels/math_lanes_test.cc). NaN gives NaN. Both GELUs give 0 for -infinity, the
+// limit.
+#pragma once
+
+#include "kernels/lanes.h"
+#include "kernels/math_constants.h"
+#include "kernels/table.h"
+
+namespace sesame::kernels::SESAME_LEVEL {
+
+// 2^n exp(r) for x in [kExpLowest, kExpHighest]; anything for other x.
+SESAME_INLINE Lanes exp_in_range(Lanes x) {
+  const Lanes magic = splat(kRoundingMagic);
+  const Lanes shifted = fma(x, splat(kLog2E), magic);
+  const Lanes n = shifted - magic;
+  const Lanes r = fma(n, splat(-kLn2Low), fma(n, splat(-kLn2High), x));
+  Lanes p = splat(kExpCoefficient[4]);
+  p = fma(p, r, splat(kExpCoefficient[3]));
+  p = fma(p, r, splat(kExpCoefficient[2]));
+  p = fma(p, r, splat(kExpCoefficient[1]));
+  p = fma(p, r, splat(kExpCoefficient[0]));
+  p = fma(p, r, splat(1.0f));
+  p = fma(p, r, splat(1.0f));
+  // The low bits of `shifted` are n: moved to the exponent, they multiply by 2^n.
+  return from_bits(bits(p) + shift_left<23>(bits(shifted)));
+}
+
+// exp(x) for x <= 0 or NaN.
+SESAME_INLINE Lanes exp_nonpositive(Lanes x) {
+  return select(less(x, splat(kExpLowest)), zero(), select(is_nan(x), x, exp_in_range(x)));
+}
+
+SESAME_INLINE Lanes exp(Lanes x) {
+  return select(less(splat(kExpHighest), x), splat(__builtin_inff()), exp_nonpositive(x));
+}
+
+// The function of `pieces` at a >= 0; NaN gives NaN.
+SESAME_INLINE Lanes piecewise(const Pieces& pieces, Lanes a) {
+  const Lanes magic = splat(kRoundingMagic);
+  a = min(splat(15.0f * pieces.step), a);
+  const Lanes shifted = fma(a, splat(pieces.per_step), magic);
+  const Lanes d = fma(shifted - magic, splat(-pieces.step), a);
+  const Ints n = bits(shifted);
+  Lanes p = lookup16(pieces.coefficient[5], n);
+  p = fma(p, d, lookup16(pieces.coefficient[4], n));
+  p = fma(p, d, lookup16(pieces.coefficient[3], n));
+  p = fma(p, d, lookup16(pieces.coefficient[2], n));
+  p = fma(p, d, lookup16(pieces.coefficient[1], n));
+  return fma(p, d, lookup16(pieces.coefficient[0], n));
+}
+
+SESAME_INLINE Lanes erf(Lanes x) {
+  const Lanes a = min(splat(15.0f * kErfOverX.step), abs(x));
+  return copysign(min(splat(1.0f), fma(a, piecewise(kErfOverX, a), a * splat(0.5f))), x);
+}
+
+SESAME_INLINE Lanes tanh_small(Lanes x) {
+  const Lanes u = x * x;
+  Lanes p = splat(kTanhCoefficient[4]);
+  p = fma(p, u, splat(kTanhCoefficient[3]));
+  p = fma(p, u, splat(kTanhCoefficient[2]));
+  p = fma(p, u, splat(kTanhCoefficient[1]));
+  p = fma(p, u, splat(kTanhCoefficient[0]));
+  return fma(p * u, x, x);
+}
+
+SESAME_INLINE Lanes tanh(Lanes x) {
+  const Lanes a = min(splat(kTanhOne), abs(x));
+  const Lanes large = splat(1.0f) - splat(2.0f) / (exp_in_range(a + a) + splat(1.0f));
+  const Lanes y = copysign(select(less(a, splat(kTanhSmall)), tanh_small(a), large), x);
+  return select(is_nan(x), x, y);
+}
+
+SESAME_INLINE Lanes relu(Lanes x) { return max(zero(), x); }
+
+SESAME_INLINE Lanes gelu_erf(Lanes x) { return relu(x) - piecewise(kGeluErfTail, abs(x)); }
+SESAME_INLINE Lanes gelu_tanh(Lanes x) { return relu(x) - piecewise(kGeluTanhTail, abs(x)); }
+
+// act(x), the activation known when compiling: a GEMM's epilogue has one instance for each.
+template <Activation activation>
+SESAME_INLINE Lanes activate(Lanes x) {
+  if constexpr (activation == Activation::gelu_erf) return gelu_erf(x);
+  if constexpr (activation == Activation::gelu_tanh) return gelu_tanh(x);
+  if constexpr (activation == Activation::relu) return relu(x);
+  if constexpr (activation == Activation::tanh) return tanh(x);
+  return x;
+}
+
+}  // namespace sesame::kernels::SESAME_LEVEL

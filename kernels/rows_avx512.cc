@@ -1,0 +1,3 @@
+// The row kernels at level avx512.
+#include "kernels/quantize_impl.h"
+#include "kernels/rows_impl.h"

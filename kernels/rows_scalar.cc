@@ -1,0 +1,3 @@
+// The row kernels at level scalar.
+#include "kernels/quantize_impl.h"
+#include "kernels/rows_impl.h"

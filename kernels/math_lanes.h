@@ -61,7 +61,7 @@ SESAME_INLINE Lanes piecewise(const Pieces& pieces, Lanes a) {
 
 SESAME_INLINE Lanes erf(Lanes x) {
   const Lanes a = min(splat(15.0f * kErfOverX.step), abs(x));
-  return copysign(min(splat(1.0f), a * piecewise(kErfOverX, a)), x);
+  return copysign(min(splat(1.0f), fma(a, piecewise(kErfOverX, a), a * splat(0.5f))), x);
 }
 
 SESAME_INLINE Lanes tanh_small(Lanes x) {

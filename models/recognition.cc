@@ -156,7 +156,12 @@ class Recogniser {
     node.op = "Encoder";
     node.domain = kSesame;
     node.name = chain.front().attn_norm->name;
-    for (const auto& addend : embeddings.addends) node.inputs.push_back(addend.input);
+    for (const auto& addend : embeddings.addends) {
+      node.inputs.push_back(addend.input);
+      if (addend.table != kNoValue && probe_.follows_from_shapes(addend.input)) {
+        report_.position_rows = graph_.constant(addend.table).dim(0);
+      }
+    }
     if (attention.mask != kNoValue) node.inputs.push_back(attention.mask);
     const ValueId hidden = chain.back().output;
     const Node* first_row = first_row_reader(hidden);

@@ -33,6 +33,11 @@ class LinearStep final : public Step {
     return kRowsPerItem * (Linear::quantized_row_bytes(linear_.in_features()) + sizeof(float));
   }
 
+  std::size_t weight_bytes() const override { return linear_.weight_bytes(); }
+  double multiply_adds_per_row() const override {
+    return static_cast<double>(linear_.in_features()) * static_cast<double>(linear_.out_features());
+  }
+
   std::size_t items(const Execution& e, std::size_t) const override {
     return (rows(e) + kRowsPerItem - 1) / kRowsPerItem;
   }

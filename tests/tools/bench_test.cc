@@ -1,6 +1,7 @@
 #include "tests/catch.h"
 #include "tests/tools/command.h"
 
+using namespace sesame;
 using namespace sesame::tools;
 
 TEST_CASE("bench writes one result a configuration, in the order precision, batch, length, threads") {
@@ -35,14 +36,14 @@ TEST_CASE("bench writes one result a configuration, in the order precision, batc
 }
 
 TEST_CASE("bench scores labelled texts and compares them with fp32") {
-  const Folder folder;
-  write_file(folder / "data.tsv", "what's my balance\tbalance\nset an alarm for six\talarm\ntell me a joke\tbalance\n");
+  const TemporaryFolder folder;
+  write_below(folder, "data.tsv", "what's my balance\tbalance\nset an alarm for six\talarm\ntell me a joke\tbalance\n");
   const Ran ran = run_command({"bench", kIntent, "--precision", "int8", "--length", "8", "--runs", "1", "--warmup", "0",
                                "--data", (folder / "data.tsv").string(), "--json", (folder / "report.json").string()});
   CAPTURE(ran.err);
   REQUIRE(ran.code == 0);
   CHECK(ran.out.find("accuracy") != std::string::npos);
-  const auto result = nlohmann::json::parse(read_file(folder / "report.json")).at("results").at(0);
+  const auto result = nlohmann::json::parse(content_of(folder / "report.json")).at("results").at(0);
   CHECK(result.at("accuracy").get<double>() == Approx(2.0 / 3));
   CHECK(result.at("agreement") == 1);
   CHECK(result.at("accuracy_in_scope").is_null());
@@ -63,8 +64,8 @@ TEST_CASE("bench refuses a length that the model does not take, and labels that 
   CHECK(longer.has_one_error_line());
   CHECK(longer.err.find("64") != std::string::npos);
 
-  const Folder folder;
-  write_file(folder / "data.tsv", "what's my balance\tno_such_label\n");
+  const TemporaryFolder folder;
+  write_below(folder, "data.tsv", "what's my balance\tno_such_label\n");
   const Ran labels = run_command({"bench", kIntent, "--runs", "1", "--data", (folder / "data.tsv").string()});
   CHECK(labels.code == 1);
   CHECK(labels.err.find("no_such_label") != std::string::npos);

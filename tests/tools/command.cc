@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <stdexcept>
 
@@ -19,7 +17,7 @@ void redirect(const std::filesystem::path& file, int flags, int to) {
 }
 
 [[noreturn]] void become_command(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                                 const Folder& folder) {
+                                 const TemporaryFolder& folder) {
   redirect(folder / "in", O_RDONLY, STDIN_FILENO);
   redirect(folder / "out", O_WRONLY | O_CREAT, STDOUT_FILENO);
   redirect(folder / "err", O_WRONLY | O_CREAT, STDERR_FILENO);
@@ -35,8 +33,8 @@ void redirect(const std::filesystem::path& file, int flags, int to) {
 
 Ran run_command(const std::vector<std::string>& arguments, const std::string& input,
                 const std::vector<std::string>& environment) {
-  const Folder folder;
-  write_file(folder / "in", input);
+  const TemporaryFolder folder;
+  folder.write("in", input);
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error("fork failed");
   if (child == 0) become_command(arguments, environment, folder);
@@ -44,8 +42,8 @@ Ran run_command(const std::vector<std::string>& arguments, const std::string& in
   if (waitpid(child, &status, 0) != child) throw std::runtime_error("waitpid failed");
   Ran ran;
   ran.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  ran.out = read_file(folder / "out");
-  ran.err = read_file(folder / "err");
+  ran.out = content_of(folder / "out");
+  ran.err = content_of(folder / "err");
   return ran;
 }
 
@@ -64,25 +62,9 @@ std::vector<nlohmann::json> Ran::objects() const {
 
 bool Ran::has_one_error_line() const { return err.starts_with("sesame: ") && err.find('\n') == err.size() - 1; }
 
-Folder::Folder() {
-  std::string name = (std::filesystem::temp_directory_path() / "sesame-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = name;
-}
-
-Folder::~Folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-void write_file(const std::filesystem::path& file, const std::string& bytes) {
-  std::filesystem::create_directories(file.parent_path());
-  std::ofstream(file, std::ios::binary) << bytes;
-}
-
-std::string read_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+void write_below(const TemporaryFolder& folder, const std::string& name, const std::string& bytes) {
+  std::filesystem::create_directories((folder / name).parent_path());
+  folder.write(name, bytes);
 }
 
 }  // namespace sesame::tools

@@ -1,10 +1,11 @@
 // Runs the built `sesame` as its users do.
 #pragma once
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "tests/files.h"
 
 namespace sesame::tools {
 
@@ -22,23 +23,8 @@ struct Ran {
 Ran run_command(const std::vector<std::string>& arguments, const std::string& input = {},
                 const std::vector<std::string>& environment = {});
 
-// A folder of its own for one test, gone with it.
-class Folder {
- public:
-  Folder();
-  ~Folder();
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-void write_file(const std::filesystem::path& file, const std::string& bytes);
-std::string read_file(const std::filesystem::path& file);
+// Writes a file below a folder, with the folders in between.
+void write_below(const TemporaryFolder& folder, const std::string& name, const std::string& bytes);
 
 // The bundled model.
 inline const std::string kIntent = std::string(SESAME_SOURCE_DIR) + "/models/intent";

@@ -2,6 +2,7 @@
 #include "tests/catch.h"
 #include "tests/tools/command.h"
 
+using namespace sesame;
 using namespace sesame::tools;
 
 TEST_CASE("help is no error and shows examples") {
@@ -52,9 +53,9 @@ TEST_CASE("an unknown instruction set level is bad usage that names the known on
 }
 
 TEST_CASE("a missing file and one that is no ONNX are one line and exit status 1") {
-  const Folder folder;
-  write_file(folder / "text.onnx", "this is no ONNX file\n");
-  write_file(folder / "empty.onnx", "");
+  const TemporaryFolder folder;
+  write_below(folder, "text.onnx", "this is no ONNX file\n");
+  write_below(folder, "empty.onnx", "");
   for (const char* command : {"predict", "inspect", "bench"}) {
     for (const std::string& model :
          {(folder / "none.onnx").string(), (folder / "none").string(), (folder / "text.onnx").string(),

@@ -4,6 +4,7 @@
 #include "tests/catch.h"
 #include "tests/tools/command.h"
 
+using namespace sesame;
 using namespace sesame::tools;
 
 namespace {

@@ -6,6 +6,7 @@
 #include "tests/catch.h"
 #include "tests/tools/command.h"
 
+using namespace sesame;
 using namespace sesame::tools;
 using namespace sesame::engine;
 
@@ -61,7 +62,7 @@ void check_fails(const fs::path& folder, const std::string& reason) {
 }  // namespace
 
 TEST_CASE("a case with the right outputs passes, at any depth") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "some/where/deep", {11, 22});
   const Ran ran = verify(folder.path());
   CAPTURE(ran.out, ran.err);
@@ -72,30 +73,30 @@ TEST_CASE("a case with the right outputs passes, at any depth") {
 }
 
 TEST_CASE("a wrong output fails, and its place is named") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "case", {11, 22.1f});
   check_fails(folder.path(), "[0, 1]");
 }
 
 TEST_CASE("NaN where a number is, and a number where NaN is expected, fail") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const Folder expected;
+  const TemporaryFolder expected;
   write_case(expected / "case", {11, nan});
   check_fails(expected.path(), "[0, 1]");
 
-  const Folder computed;
+  const TemporaryFolder computed;
   write_case(computed / "case", {11, 22});
   write_tensor_proto("a", Tensor::of<float>({1, 2}, {nan, 2}), computed / "case/test_data_set_0/input_0.pb");
   check_fails(computed.path(), "[0, 0]");
 
-  const Folder both;
+  const TemporaryFolder both;
   write_case(both / "case", {nan, 22});
   write_tensor_proto("a", Tensor::of<float>({1, 2}, {nan, 2}), both / "case/test_data_set_0/input_0.pb");
   CHECK(verify(both.path()).code == 0);
 }
 
 TEST_CASE("tolerances are absolute plus relative to the output's largest element") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "case", {11, 22.002f});  // off by 0.002 = 0.91e-4 of 22.002
   CHECK(verify(folder.path()).code == 0);
   CHECK(verify(folder.path(), {"--rtol", "8e-5"}).code == 1);
@@ -104,42 +105,42 @@ TEST_CASE("tolerances are absolute plus relative to the output's largest element
 }
 
 TEST_CASE("data sets must fit the graph: number, type and shape") {
-  const Folder missing;
+  const TemporaryFolder missing;
   write_case(missing / "case", {11, 22});
   fs::remove(missing / "case/test_data_set_0/input_1.pb");
   check_fails(missing.path(), "expected 2 input files");
 
-  const Folder extra;
+  const TemporaryFolder extra;
   write_case(extra / "case", {11, 22});
   write_tensor_proto("c", Tensor::of<float>({1}, {0}), extra / "case/test_data_set_0/input_2.pb");
   check_fails(extra.path(), "input_2.pb");
 
-  const Folder no_output;
+  const TemporaryFolder no_output;
   write_case(no_output / "case", {11, 22});
   fs::remove(no_output / "case/test_data_set_0/output_0.pb");
   check_fails(no_output.path(), "expected 1 output files");
 
-  const Folder mistyped;
+  const TemporaryFolder mistyped;
   write_case(mistyped / "case", {11, 22});
   write_tensor_proto("a", Tensor::of<std::int64_t>({1, 2}, {1, 2}), mistyped / "case/test_data_set_0/input_0.pb");
   check_fails(mistyped.path(), "'a'");
 
-  const Folder misshapen;
+  const TemporaryFolder misshapen;
   write_case(misshapen / "case", {11, 22});
   write_tensor_proto("y", Tensor::of<float>({2}, {11, 22}), misshapen / "case/test_data_set_0/output_0.pb");
   check_fails(misshapen.path(), "[2]");
 
-  const Folder garbage;
+  const TemporaryFolder garbage;
   write_case(garbage / "case", {11, 22});
-  write_file(garbage / "case/test_data_set_0/input_0.pb", "no tensor");
+  write_below(garbage, "case/test_data_set_0/input_0.pb", "no tensor");
   check_fails(garbage.path(), "input_0.pb");
 }
 
 TEST_CASE("a failing case does not stop the others") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "a", {0, 0});
   write_case(folder / "b", {11, 22});
-  write_file(folder / "c/model.onnx", "no ONNX");
+  write_below(folder, "c/model.onnx", "no ONNX");
   write_case(folder / "d", {11, 22});
   const Ran ran = verify(folder.path());
   CAPTURE(ran.out);
@@ -150,7 +151,7 @@ TEST_CASE("a failing case does not stop the others") {
 }
 
 TEST_CASE("every data set counts") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "case", {11, 22});
   fs::copy(folder / "case/test_data_set_0", folder / "case/test_data_set_10");
   write_tensor_proto("y", Tensor::of<float>({1, 2}, {11, 23}), folder / "case/test_data_set_10/output_0.pb");
@@ -158,7 +159,7 @@ TEST_CASE("every data set counts") {
 }
 
 TEST_CASE("a case without data sets passes when it runs") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "case", {11, 22});
   fs::remove_all(folder / "case/test_data_set_0");
   const Ran ran = verify(folder.path());
@@ -167,14 +168,14 @@ TEST_CASE("a case without data sets passes when it runs") {
 }
 
 TEST_CASE("finding no case is a failure, whether the folder is empty or missing") {
-  const Folder folder;
+  const TemporaryFolder folder;
   CHECK(verify(folder.path()).lines().back() == "0 passed, 1 failed");
   CHECK(verify(folder.path()).code == 1);
   CHECK(verify(folder / "none").lines().back() == "0 passed, 1 failed");
 }
 
 TEST_CASE("links to folders are followed, and loops end") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "real", {11, 22});
   fs::create_directories(folder / "linked");
   fs::create_directory_symlink(folder / "real", folder / "linked/case");
@@ -183,7 +184,7 @@ TEST_CASE("links to folders are followed, and loops end") {
 }
 
 TEST_CASE("verify --json is one object with every case") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_case(folder / "a", {11, 22});
   write_case(folder / "b", {11, std::numeric_limits<float>::quiet_NaN()});
   const Ran ran = verify(folder.path(), {"--json"});

@@ -8,30 +8,14 @@
 
 #include "sesame/error.h"
 #include "tests/catch.h"
+#include "tests/files.h"
 
 using namespace sesame::models;
 
-namespace {
-
-// A file that is gone at the end of the test.
-class File {
- public:
-  File(const std::string& extension, const std::string& bytes)
-      : path_(std::filesystem::temp_directory_path() / ("sesame-labelled-" + std::to_string(getpid()) + extension)) {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  ~File() { std::filesystem::remove(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-}  // namespace
-
 TEST_CASE("TSV: text, TAB, label; a heading, CRLF and empty lines are no examples") {
-  const File file(".tsv", "sentence\tlabel\r\nfine film\t1\r\n\nwith a\ttab inside\t0\n");
-  const auto data = read_labelled_texts(file.path());
+  const sesame::TemporaryFolder folder;
+  const auto file = folder.write("data.tsv", "sentence\tlabel\r\nfine film\t1\r\n\nwith a\ttab inside\t0\n");
+  const auto data = read_labelled_texts(file);
   REQUIRE(data.size() == 2);
   CHECK(data[0].text == "fine film");
   CHECK(data[0].label == "1");
@@ -39,9 +23,10 @@ TEST_CASE("TSV: text, TAB, label; a heading, CRLF and empty lines are no example
 }
 
 TEST_CASE("TSV: a line without a label is named by its number") {
-  const File file(".tsv", "fine\tgood\nno label here\n");
+  const sesame::TemporaryFolder folder;
+  const auto file = folder.write("data.tsv", "fine\tgood\nno label here\n");
   try {
-    read_labelled_texts(file.path());
+    read_labelled_texts(file);
     FAIL("expected an error");
   } catch (const sesame::Error& error) {
     CHECK(std::string(error.what()).find(".tsv:2: ") != std::string::npos);
@@ -49,8 +34,10 @@ TEST_CASE("TSV: a line without a label is named by its number") {
 }
 
 TEST_CASE("CLINC150: the test part, then what is out of scope") {
-  const File file(".json", R"({"train": [["x", "y"]], "test": [["a b", "greet"]], "oos_test": [["c", "oos"]]})");
-  const auto data = read_labelled_texts(file.path());
+  const sesame::TemporaryFolder folder;
+  const auto file =
+      folder.write("data.json", R"({"train": [["x", "y"]], "test": [["a b", "greet"]], "oos_test": [["c", "oos"]]})");
+  const auto data = read_labelled_texts(file);
   REQUIRE(data.size() == 2);
   CHECK(data[0].text == "a b");
   CHECK(data[0].label == "greet");
@@ -60,8 +47,9 @@ TEST_CASE("CLINC150: the test part, then what is out of scope") {
 TEST_CASE("CLINC150: other JSON is refused") {
   for (const char* text : {"", "[]", "{}", "{\"test\": 1}", "{\"test\": [[1, 2]], \"oos_test\": []}",
                            "{\"test\": [], \"oos_test\": []}", "{\"test\": [[\"a\"]], \"oos_test\": []}"}) {
-    const File file(".json", text);
-    CHECK_THROWS_AS(read_labelled_texts(file.path()), sesame::Error);
+    const sesame::TemporaryFolder folder;
+    const auto file = folder.write("data.json", text);
+    CHECK_THROWS_AS(read_labelled_texts(file), sesame::Error);
   }
 }
 

@@ -142,9 +142,9 @@ class ConvInteger : public Operator {
     if (e.outputs[0].size() == 0) return;
     const ConvolutionShape s = parameters_.shape(e.inputs[0].shape(), e.inputs[1].shape());
     std::vector<std::int16_t> weights(static_cast<std::size_t>(e.inputs[1].size()));
-    widen(e.inputs[1], e.has(3) ? &e.inputs[3] : nullptr, s.depth(), weights.data());
+    widen_features(e.inputs[1], e.has(3) ? e.inputs[3] : Tensor(), s.depth(), weights.data());
     std::vector<std::int16_t> x(static_cast<std::size_t>(e.inputs[0].size()));
-    widen(e.inputs[0], e.has(2) ? &e.inputs[2] : nullptr, e.inputs[0].size(), x.data());
+    widen(e.inputs[0], e.has(2) ? e.inputs[2] : Tensor(), x.data());
     std::vector<std::int16_t> columns(static_cast<std::size_t>(s.depth() * kColumns));
     std::vector<std::int32_t> sums(static_cast<std::size_t>(s.features * kColumns));
     for (std::int64_t plane = 0; plane < s.batch * s.groups; ++plane) {
@@ -162,6 +162,16 @@ class ConvInteger : public Operator {
   }
 
  private:
+  // A zero point for all, or one a feature of `depth` weights.
+  static void widen_features(const Tensor& w, const Tensor& zero, std::int64_t depth, std::int16_t* to) {
+    if (zero.size() <= 1) return widen(w, zero, to);
+    visit_in(ByteTypes{}, w.type(), [&](auto t) {
+      for (std::int64_t i = 0; i < w.size(); ++i) {
+        to[i] = static_cast<std::int16_t>(w.data<decltype(t)>()[i] - zero_point_at(zero, i / depth));
+      }
+    });
+  }
+
   static void gather(const ConvolutionShape& s, const std::int16_t* x, std::int64_t first, std::int64_t count,
                      std::int16_t* columns) {
     std::int64_t source[kColumns];

@@ -34,10 +34,10 @@ std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
-void widen(const Tensor& x, const Tensor* zero_point, std::int64_t group, std::int16_t* y) {
+void widen(const Tensor& x, const Tensor& zero_point, std::int16_t* y) {
+  const std::int64_t columns = x.rank() == 0 ? 1 : x.shape().back();
   for (std::int64_t i = 0; i < x.size(); ++i) {
-    const std::int32_t zero = zero_point == nullptr ? 0 : zero_point_at(*zero_point, i / group);
-    y[i] = static_cast<std::int16_t>(byte_at(x, i) - zero);
+    y[i] = static_cast<std::int16_t>(byte_at(x, i) - zero_point_at(zero_point, i % columns));
   }
 }
 

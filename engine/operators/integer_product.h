@@ -7,8 +7,8 @@
 
 namespace sesame::engine {
 
-// y[i] = x[i] - zero point, where groups of `group` elements share one, or all do. Null: no zero point.
-void widen(const Tensor& x, const Tensor* zero_point, std::int64_t group, std::int16_t* y);
+// y[i] = x[i] - zero point: one for all, or the n-th in column n of x's last axis. Undefined: 0.
+void widen(const Tensor& x, const Tensor& zero_point, std::int16_t* y);
 
 // sums[m][n] = sum_k a[m][k] b[k][n], dense; wraps around beyond int32.
 void multiply_int16(const std::int16_t* a, const std::int16_t* b, std::int64_t M, std::int64_t N, std::int64_t K,

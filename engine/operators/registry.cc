@@ -19,8 +19,12 @@ const Registry& registry() {
     register_gather(r);
     register_gemm(r);
     register_matmul(r);
+    register_microsoft_attention(r);
+    register_microsoft_embedding(r);
+    register_microsoft_fused(r);
     register_movement(r);
     register_normalization(r);
+    register_qlinear(r);
     register_quantize_linear(r);
     register_quantized_matmul(r);
     register_reduce(r);

@@ -82,27 +82,40 @@ SESAME_INLINE void chain_tile(const TileProduct& t, Lanes (&acc)[rows][panels]) 
 }
 
 template <class Span>
-SESAME_INLINE void finish_tile(const TileProduct& t, Lanes chain, int r, std::size_t column, Span span) {
+SESAME_INLINE void finish(const TileProduct& t, Lanes chain, int r, std::size_t column, Span span) {
   Lanes y = chain * splat(t.factor[r]);
   if (t.bias) y = y + load(t.bias + r * t.ld_bias + column, span, 0.0f);
   store(t.c + r * t.ldc + column, y, span);
 }
 
 template <int rows, int panels>
-__attribute__((noinline)) void tile(const TileProduct& t) {
-  Lanes acc[rows][panels];
-  chain_tile<rows, panels>(t, acc);
+SESAME_INLINE void finish_tile(const TileProduct& t, const Lanes (&acc)[rows][panels]) {
 #pragma GCC unroll 32
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
     for (int p = 0; p < panels; ++p) {
       const std::size_t column = p * kPanel;
       if (column + kPanel <= t.columns) {
-        finish_tile(t, acc[r][p], r, column, Whole{});
+        finish(t, acc[r][p], r, column, Whole{});
       } else {
-        finish_tile(t, acc[r][p], r, column, Part{t.columns - column});
+        finish(t, acc[r][p], r, column, Part{t.columns - column});
       }
     }
+  }
+}
+
+template <int rows, int panels>
+__attribute__((noinline)) void tile(const TileProduct& t) {
+  Lanes acc[rows][panels];
+  chain_tile<rows, panels>(t, acc);
+  if (t.columns >= panels * kPanel && !t.bias) {
+    // The same, with both questions answered once.
+    TileProduct whole = t;
+    whole.columns = panels * kPanel;
+    whole.bias = nullptr;
+    finish_tile<rows, panels>(whole, acc);
+  } else {
+    finish_tile<rows, panels>(t, acc);
   }
 }
 

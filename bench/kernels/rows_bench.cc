@@ -13,19 +13,31 @@ using kernels::Table;
 
 constexpr std::size_t kRowSizes[] = {128, 384, 768, 3072};
 
-struct Row {
-  explicit Row(std::size_t size) : n(size), x(size), gamma(size), beta(size), y(size), q(size) {
-    fill(x.data(), n);
-    for (float& value : x) value *= 5.0f;
-    fill(gamma.data(), n);
-    fill(beta.data(), n);
+// Operands on cache lines, as in the engine.
+class Row {
+ public:
+  explicit Row(std::size_t size) : n(size), pages_(5 * kStride * sizeof(float)) {
+    fill(x(), n);
+    for (std::size_t i = 0; i < n; ++i) x()[i] *= 5.0f;
+    fill(gamma(), n);
+    fill(beta(), n);
   }
-  bool same_floats(const Row& other) const { return std::memcmp(y.data(), other.y.data(), n * sizeof(float)) == 0; }
+  float* x() const { return pages_.as<float>(); }
+  float* gamma() const { return x() + kStride; }
+  float* beta() const { return x() + 2 * kStride; }
+  float* y() const { return x() + 3 * kStride; }
+  std::uint8_t* q() const { return reinterpret_cast<std::uint8_t*>(x() + 4 * kStride); }
+  bool same_answer(const Row& other) const {
+    return std::memcmp(y(), other.y(), n * sizeof(float)) == 0 && std::memcmp(q(), other.q(), n) == 0 &&
+           result == other.result;
+  }
 
   std::size_t n;
-  std::vector<float> x, gamma, beta, y;
-  std::vector<std::uint8_t> q;
   float result = 0;  // a sum or a scale
+
+ private:
+  static constexpr std::size_t kStride = 3072 + 16;  // rows must not share their low 12 address bits
+  Pages pages_;
 };
 
 struct RowBenchmark {
@@ -37,12 +49,12 @@ struct RowBenchmark {
 
 template <Activation activation>
 void activate(const Table& t, Row& r) {
-  t.activation_row(activation, r.x.data(), r.n, r.y.data());
+  t.activation_row(activation, r.x(), r.n, r.y());
 }
 
 template <float (*function)(float)>
 void each(Row& r) {
-  for (std::size_t i = 0; i < r.n; ++i) r.y[i] = function(r.x[i]);
+  for (std::size_t i = 0; i < r.n; ++i) r.y()[i] = function(r.x()[i]);
 }
 
 template <Activation activation>
@@ -54,39 +66,31 @@ constexpr float kEpsilon = 1e-12f;
 
 constexpr RowBenchmark kBenchmarks[] = {
     {"layernorm_row", "", 16,
-     [](const Table& t, Row& r) {
-       t.layernorm_row(r.x.data(), r.gamma.data(), r.beta.data(), kEpsilon, r.n, r.y.data());
-     },
-     [](Row& r) {
-       kernels::reference::layernorm_row(r.x.data(), r.gamma.data(), r.beta.data(), kEpsilon, r.n, r.y.data());
-     }},
-    {"softmax_row", "", 8, [](const Table& t, Row& r) { t.softmax_row(r.x.data(), r.n, r.y.data()); },
-     [](Row& r) { kernels::reference::softmax_row(r.x.data(), r.n, r.y.data()); }},
-    {"quantize_row_u8", "", 5,
-     [](const Table& t, Row& r) { r.result = t.quantize_row_u8(r.x.data(), r.n, r.q.data()); },
-     [](Row& r) { r.result = kernels::reference::quantize_row_u8(r.x.data(), r.n, r.q.data()); }},
+     [](const Table& t, Row& r) { t.layernorm_row(r.x(), r.gamma(), r.beta(), kEpsilon, r.n, r.y()); },
+     [](Row& r) { kernels::reference::layernorm_row(r.x(), r.gamma(), r.beta(), kEpsilon, r.n, r.y()); }},
+    {"softmax_row", "", 8, [](const Table& t, Row& r) { t.softmax_row(r.x(), r.n, r.y()); },
+     [](Row& r) { kernels::reference::softmax_row(r.x(), r.n, r.y()); }},
+    {"quantize_row_u8", "", 5, [](const Table& t, Row& r) { r.result = t.quantize_row_u8(r.x(), r.n, r.q()); },
+     [](Row& r) { r.result = kernels::reference::quantize_row_u8(r.x(), r.n, r.q()); }},
     {"activation_row", "/gelu_erf", 8, activate<Activation::gelu_erf>, each<activate_one<Activation::gelu_erf>>},
     {"activation_row", "/gelu_tanh", 8, activate<Activation::gelu_tanh>, each<activate_one<Activation::gelu_tanh>>},
     {"activation_row", "/relu", 8, activate<Activation::relu>, each<activate_one<Activation::relu>>},
-    {"exp_row", "", 8, [](const Table& t, Row& r) { t.exp_row(r.x.data(), r.n, r.y.data()); },
-     each<kernels::reference::exp>},
-    {"erf_row", "", 8, [](const Table& t, Row& r) { t.erf_row(r.x.data(), r.n, r.y.data()); },
-     each<kernels::reference::erf>},
-    {"tanh_row", "", 8, [](const Table& t, Row& r) { t.tanh_row(r.x.data(), r.n, r.y.data()); },
-     each<kernels::reference::tanh>},
-    {"add_row", "", 12, [](const Table& t, Row& r) { t.add_row(r.x.data(), r.n, r.y.data()); },
+    {"exp_row", "", 8, [](const Table& t, Row& r) { t.exp_row(r.x(), r.n, r.y()); }, each<kernels::reference::exp>},
+    {"erf_row", "", 8, [](const Table& t, Row& r) { t.erf_row(r.x(), r.n, r.y()); }, each<kernels::reference::erf>},
+    {"tanh_row", "", 8, [](const Table& t, Row& r) { t.tanh_row(r.x(), r.n, r.y()); }, each<kernels::reference::tanh>},
+    {"add_row", "", 12, [](const Table& t, Row& r) { t.add_row(r.x(), r.n, r.y()); },
      [](Row& r) {
-       for (std::size_t i = 0; i < r.n; ++i) r.y[i] += r.x[i];
+       for (std::size_t i = 0; i < r.n; ++i) r.y()[i] += r.x()[i];
      }},
-    {"sum_row", "", 4, [](const Table& t, Row& r) { r.result = t.sum_row(r.x.data(), r.n); },
-     [](Row& r) { r.result = kernels::reference::sum_row(r.x.data(), r.n); }},
+    {"sum_row", "", 4, [](const Table& t, Row& r) { r.result = t.sum_row(r.x(), r.n); },
+     [](Row& r) { r.result = kernels::reference::sum_row(r.x(), r.n); }},
 };
 
 bool matches_reference(const RowBenchmark& b, const Table& t, std::size_t n) {
   Row got(n), want(n);
   b.kernel(t, got);
   b.reference(want);
-  return got.same_floats(want) && got.q == want.q && got.result == want.result;
+  return got.same_answer(want);
 }
 
 void run(benchmark::State& state, const RowBenchmark& b, Isa isa, std::size_t n) {

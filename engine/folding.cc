@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/evaluate.h"
 #include "engine/onnx_types.h"
 #include "engine/step.h"
+#include "kernels/table.h"
 #include "sesame/error.h"
 
 namespace sesame::engine {
@@ -45,6 +45,27 @@ constexpr std::array<std::string_view, 24> kTypeOfFirstInput = {
 constexpr std::array<std::string_view, 4> kInt64s = {"Shape", "Size", "ArgMax", "NonZero"};
 constexpr std::array<std::string_view, 9> kBools = {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual",
                                                     "And",   "Or",   "Not",         "IsNaN"};
+
+// The outputs as shape inference describes them, undefined where it describes none; nothing when it depends on values
+// that the inputs do not hold.
+std::optional<std::vector<Tensor>> infer_outputs(const Step& step, const std::vector<Tensor>& inputs,
+                                                 std::size_t count) {
+  std::vector<Tensor> outputs(count);
+  try {
+    Inference io(inputs, outputs);
+    step.infer(io);
+  } catch (const NeedsValue&) {
+    return std::nullopt;
+  }
+  return outputs;
+}
+
+void compute(const Step& step, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
+  for (Tensor& output : outputs) {
+    if (output) output = Tensor::allocate(output.type(), output.shape());
+  }
+  run_alone(step, inputs, outputs, kernels::table(kernels::default_isa()), RunOptions{});
+}
 
 class Folding {
  public:
@@ -179,7 +200,7 @@ class Folding {
     const std::unique_ptr<Step> step = make_step(graph_, node);
     auto outputs = infer_outputs(*step, inputs, node.outputs.size());
     if (!outputs || !is_affordable(node, inputs, *outputs)) return false;
-    evaluate(*step, inputs, *outputs);
+    compute(*step, inputs, *outputs);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       const ValueId id = node.outputs[i];
       if (id == kNoValue || !(*outputs)[i]) continue;

@@ -31,7 +31,8 @@ std::int64_t parse_index(const Field& labels, const std::string& key, std::int64
 
 // {"0": "negative", "1": "positive"}. A class number in an honest file is below the number of classes or nearly so.
 std::vector<std::string> read_labels(const Field& field) {
-  const std::int64_t last = std::min<std::int64_t>(kMaxLabels, 2 * static_cast<std::int64_t>(field.object().size()) + 64);
+  const std::int64_t last =
+      std::min<std::int64_t>(kMaxLabels, 2 * static_cast<std::int64_t>(field.object().size()) + 64);
   std::vector<std::string> labels;
   for (const auto& [key, value] : field.object().items()) {
     const auto index = static_cast<std::size_t>(parse_index(field, key, last));
@@ -72,7 +73,7 @@ std::optional<std::int64_t> read_max_length(const Field& json) {
 }
 
 bool numbers_positions_after_padding(std::string_view model_type) {
-  constexpr std::string_view kTypes[] = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl",
+  constexpr std::string_view kTypes[] = {"roberta", "xlm-roberta", "camembert",    "xlm-roberta-xl",
                                          "mpnet",   "longformer",  "data2vec-text"};
   return std::find(std::begin(kTypes), std::end(kTypes), model_type) != std::end(kTypes);
 }

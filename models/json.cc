@@ -1,6 +1,6 @@
 #include "models/json.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include "sesame/error.h"
 
@@ -29,8 +29,8 @@ nlohmann::json parse_json(std::string_view bytes, const std::string& label) {
   try {
     return nlohmann::json::parse(bytes);
   } catch (const nlohmann::json::parse_error& error) {
-    throw Error(label + ": expected JSON, found a syntax error at byte " + std::to_string(error.byte) + " of " +
-                std::to_string(bytes.size()));
+    throw Error(label + ": expected JSON, found a syntax error at byte " +
+                std::to_string(std::min(error.byte, bytes.size())) + " of " + std::to_string(bytes.size()));
   } catch (const nlohmann::json::exception&) {
     throw Error(label + ": expected JSON, found a number too large for it");
   }

@@ -125,7 +125,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelO
   auto model = std::make_shared<LoadedModel>();
   model->onnx_file = files.onnx;
   model->config = read_model_config(files.folder);
-  if (has_tokenizer(files.folder)) model->tokenizer = load_tokenizer(files.folder);
+  if (!tokenizer_files(FolderFiles(files.folder)).empty()) model->tokenizer = load_tokenizer(files.folder);
   read_graph(*model, options.precision);
   model->max_tokens = token_limit(*model, model->plan->graph());
   model->weight_bytes = memory_of(*model->plan);

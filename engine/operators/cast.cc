@@ -24,7 +24,7 @@ To convert(From stored) {
   }
 }
 
-void cast(const Tensor& x, Tensor& y) {
+void cast(const Tensor& x, const Tensor& y) {
   if (x.type() == y.type()) return copy_all(x, y);
   visit(x.type(), [&](auto from) {
     visit(y.type(), [&](auto to) {

@@ -65,7 +65,7 @@ Tensor as_floats(const Tensor& x) {
   return y;
 }
 
-void assign_floats(const float* x, Tensor& y) {
+void assign_floats(const float* x, const Tensor& y) {
   const auto n = static_cast<std::size_t>(y.size());
   if (y.type() == DType::f16) return to_halves(x, n, y.data<Half>());
   if (n != 0) std::memmove(y.data<float>(), x, n * sizeof(float));

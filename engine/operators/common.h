@@ -104,7 +104,7 @@ void to_halves(const float* x, std::size_t n, Half* y);
 // y = fn applied to x, n elements in a row, where fn(const float* x, std::size_t n, float* y) may work in place and
 // each element depends on itself alone. float16 goes through float32 in pieces.
 template <class Fn>
-void float_rows(const Tensor& x, Tensor& y, Fn&& fn) {
+void float_rows(const Tensor& x, const Tensor& y, Fn&& fn) {
   if (x.type() == DType::f32) return fn(x.data<float>(), static_cast<std::size_t>(x.size()), y.data<float>());
   constexpr std::size_t kPiece = 512;
   float piece[kPiece];
@@ -120,7 +120,7 @@ void float_rows(const Tensor& x, Tensor& y, Fn&& fn) {
 // The float32 values of a float32 or float16 tensor: a view of it, or a converted copy.
 Tensor as_floats(const Tensor& x);
 // Writes float32 values to a float32 or float16 tensor of the same size.
-void assign_floats(const float* x, Tensor& y);
+void assign_floats(const float* x, const Tensor& y);
 
 // The value of a tensor of one element (any shape) as a float or an integer. Throws Error for more elements.
 double scalar_value(const Tensor& x, std::string_view what);

@@ -10,7 +10,7 @@ namespace sesame::engine {
 
 // y[i] = fn(x[i]).
 template <class In, class Out, class Fn>
-void map(const Tensor& x, Tensor& y, Fn fn) {
+void map(const Tensor& x, const Tensor& y, Fn fn) {
   const In* from = x.data<In>();
   Out* to = y.data<Out>();
   const std::int64_t n = x.size();
@@ -19,7 +19,7 @@ void map(const Tensor& x, Tensor& y, Fn fn) {
 
 // y = fn(a, b), a and b broadcast to y's shape. y may be a when a has y's shape.
 template <class In, class Out, class Fn>
-void zip(const Tensor& a, const Tensor& b, Tensor& y, Fn fn) {
+void zip(const Tensor& a, const Tensor& b, const Tensor& y, Fn fn) {
   const LoopNest<2> nest(y.shape(), {broadcast_strides(a.shape(), y.shape()), broadcast_strides(b.shape(), y.shape())});
   const std::size_t n = nest.row();
   Out* to = y.data<Out>();

@@ -219,7 +219,7 @@ class Pow : public Operator {
   }
 
   template <class A, class B>
-  static void power(const Tensor& a, const Tensor& b, Tensor& y) {
+  static void power(const Tensor& a, const Tensor& b, const Tensor& y) {
     const LoopNest<2> nest(y.shape(),
                            {broadcast_strides(a.shape(), y.shape()), broadcast_strides(b.shape(), y.shape())});
     A* to = y.data<A>();
@@ -288,7 +288,7 @@ class Variadic : public Operator {
   void compute(const Execution& e) const override {
     visit_in(Numbers{}, e.inputs[0].type(), [&](auto t) {
       using T = decltype(t);
-      Tensor& y = e.outputs[0];
+      const Tensor& y = e.outputs[0];
       copy_strided(e.inputs[0], 0, y.shape(), broadcast_strides(e.inputs[0].shape(), y.shape()), y);
       for (std::size_t i = 1; i < e.inputs.size(); ++i) zip<T, T>(y, e.inputs[i], y, Fn{});
       if constexpr (kMean) {
@@ -315,7 +315,7 @@ class Where : public Operator {
  private:
   template <class T>
   static void select(const Execution& e) {
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     const LoopNest<3> nest(y.shape(), {broadcast_strides(e.inputs[0].shape(), y.shape()),
                                        broadcast_strides(e.inputs[1].shape(), y.shape()),
                                        broadcast_strides(e.inputs[2].shape(), y.shape())});

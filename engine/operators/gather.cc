@@ -176,7 +176,7 @@ class ScatterElements : public ScatterOperator {
     check_shape("updates", io.input(2).shape(), io.input(1).shape());
   }
   void compute(const Execution& e) const override {
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     copy_all(e.inputs[0], y);
     visit(y.type(), [&](auto t) {
       using T = decltype(t);
@@ -260,7 +260,7 @@ class ScatterND : public ScatterOperator {
     check_shape("updates", io.input(2).shape(), slices_shape(io.input(0).shape(), io.input(1).shape(), 0));
   }
   void compute(const Execution& e) const override {
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     copy_all(e.inputs[0], y);
     if (e.inputs[2].size() == 0) return;
     const std::size_t size = slice_size(y.shape(), e.inputs[1], 0);
@@ -291,7 +291,7 @@ class OneHot : public Operator {
     io.output(0, io.input(2).type(), std::move(shape));
   }
   void compute(const Execution& e) const override {
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     if (y.size() == 0) return;
     const std::size_t axis = normalized_axis(axis_, y.rank());
     const std::int64_t depth = y.dim(axis);
@@ -479,7 +479,7 @@ class CumSum : public Operator {
 
  private:
   template <class T>
-  void sum(const Tensor& x, std::size_t axis, Tensor& y) const {
+  void sum(const Tensor& x, std::size_t axis, const Tensor& y) const {
     const std::int64_t dim = x.dim(axis);
     const std::int64_t inner = product(x.shape(), axis + 1, x.rank());
     const std::int64_t step = reverse_ ? -inner : inner;

@@ -73,7 +73,7 @@ void spread_row(const std::byte* from, std::int64_t stride, std::size_t n, std::
   }
 }
 
-void copy_strided(const Tensor& from, std::int64_t offset, const Shape& shape, const Shape& strides, Tensor& to) {
+void copy_strided(const Tensor& from, std::int64_t offset, const Shape& shape, const Shape& strides, const Tensor& to) {
   const LoopNest<1> nest(shape, {strides});
   const std::size_t bytes = byte_size(from.type());
   const auto size = static_cast<std::int64_t>(bytes);
@@ -85,7 +85,7 @@ void copy_strided(const Tensor& from, std::int64_t offset, const Shape& shape, c
   });
 }
 
-void copy_all(const Tensor& from, Tensor& to) {
+void copy_all(const Tensor& from, const Tensor& to) {
   assert(from.bytes() == to.bytes());
   if (from.bytes() != 0) std::memcpy(to.raw(), from.raw(), from.bytes());
 }

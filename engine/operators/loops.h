@@ -90,9 +90,9 @@ void copy_row(const std::byte* from, std::int64_t stride, std::size_t n, std::si
 void spread_row(const std::byte* from, std::int64_t stride, std::size_t n, std::size_t bytes, std::byte* to);
 
 // Writes the elements of `from`, visited as `shape` with `strides` (in elements, from `offset` on), to `to` in order.
-void copy_strided(const Tensor& from, std::int64_t offset, const Shape& shape, const Shape& strides, Tensor& to);
+void copy_strided(const Tensor& from, std::int64_t offset, const Shape& shape, const Shape& strides, const Tensor& to);
 
 // Copies all bytes of `from` to `to`, which has the same size.
-void copy_all(const Tensor& from, Tensor& to);
+void copy_all(const Tensor& from, const Tensor& to);
 
 }  // namespace sesame::engine

@@ -10,7 +10,7 @@ namespace sesame::engine {
 
 namespace {
 
-constexpr std::int64_t kRows = 64;      // rows of an item: a few tiles of the widest kernel
+constexpr std::int64_t kRows = ProductPlan::kRows;
 constexpr std::int64_t kColumns = 128;  // columns of a packing item, whole panels
 
 Matrices matrices(const Tensor& t, Transposition transposition) {
@@ -90,6 +90,15 @@ void pack_halves(const Half* w, std::int64_t stride_k, std::int64_t stride_n, st
   }
 }
 
+std::size_t packed_size(const ProductPlan& p) {
+  return kernels::packed_f32_size(static_cast<std::size_t>(p.K), static_cast<std::size_t>(p.N));
+}
+
+std::int64_t column_groups(const ProductPlan& p) { return (p.N + kColumns - 1) / kColumns; }
+
+// Whether rows of A must be gathered before the kernel can read them.
+bool gathers(const ProductPlan& p, DType type) { return type != DType::f32 || p.a.column_stride != 1; }
+
 bool is_packed(DType type) { return type == DType::f32 || type == DType::f16; }
 
 }  // namespace
@@ -106,7 +115,28 @@ Matrices right_matrices(const Tensor& b, Transposition t) {
   return matrices(b, t);
 }
 
-Shape MatrixProduct::product_shape(const Tensor& a, const Matrices& left, const Tensor& b, const Matrices& right) {
+ProductPlan::ProductPlan(Matrices left, Matrices right) : a(std::move(left)), b(std::move(right)) {
+  batch = broadcast(a.batch, b.batch);
+  b_batches = element_count(b.batch);
+  if (b_batches == 1 && is_contiguous(a)) {
+    a.rows *= element_count(a.batch);
+    a.batch.clear();
+    b.batch.clear();
+    batch.clear();
+  }
+  batches = element_count(batch);
+  M = a.rows;
+  N = b.columns;
+  K = a.columns;
+  blocks = (M + kRows - 1) / kRows;
+}
+
+std::int64_t ProductPlan::a_offset(std::int64_t batch_index) const { return offset_of(a, batch, batch_index); }
+std::int64_t ProductPlan::b_offset(std::int64_t batch_index) const { return offset_of(b, batch, batch_index); }
+std::int64_t ProductPlan::b_number(std::int64_t batch_index) const { return number_of(b, batch, batch_index); }
+std::int64_t ProductPlan::b_offset_of(std::int64_t number) const { return offset_of(b, b.batch, number); }
+
+Shape product_shape(const Tensor& a, const Matrices& left, const Tensor& b, const Matrices& right) {
   if (left.columns != right.rows) {
     throw Error("inner dimensions " + std::to_string(left.columns) + " and " + std::to_string(right.rows) + " differ");
   }
@@ -117,80 +147,42 @@ Shape MatrixProduct::product_shape(const Tensor& a, const Matrices& left, const 
   return shape;
 }
 
-struct MatrixProduct::Plan {
-  Matrices a, b;
-  Shape batch;
-  std::int64_t batches, b_batches;
-  std::int64_t M, N, K;
-  std::int64_t blocks;  // of rows, a matrix
-  std::int64_t groups;  // of columns, a matrix
-
-  std::size_t packed_size() const {
-    return kernels::packed_f32_size(static_cast<std::size_t>(K), static_cast<std::size_t>(N));
-  }
-  // Whether rows of A must be gathered before the kernel can read them.
-  bool gathers(DType type) const { return type != DType::f32 || a.column_stride != 1; }
-};
-
-MatrixProduct::Plan MatrixProduct::plan(std::span<const Tensor> inputs) const {
-  Plan p;
-  p.a = left(inputs);
-  p.b = right(inputs);
-  p.batch = broadcast(p.a.batch, p.b.batch);
-  p.b_batches = element_count(p.b.batch);
-  // One B for the whole batch: the rows of all the matrices of A are the rows of one product.
-  if (p.b_batches == 1 && is_contiguous(p.a)) {
-    p.a.rows *= element_count(p.a.batch);
-    p.a.batch.clear();
-    p.b.batch.clear();
-    p.batch.clear();
-  }
-  p.batches = element_count(p.batch);
-  p.M = p.a.rows;
-  p.N = p.b.columns;
-  p.K = p.a.columns;
-  p.blocks = (p.M + kRows - 1) / kRows;
-  p.groups = (p.N + kColumns - 1) / kColumns;
-  return p;
-}
-
 std::size_t MatrixProduct::scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
   if (!is_packed(inputs[0].type())) return 0;
-  const Plan p = plan(inputs);
-  if (p.batches * p.M * p.N == 0) return 0;
-  return static_cast<std::size_t>(p.b_batches) * p.packed_size() * sizeof(float);
+  const ProductPlan p = plan(inputs);
+  if (p.is_empty()) return 0;
+  return static_cast<std::size_t>(p.b_batches) * packed_size(p) * sizeof(float);
 }
 
 std::size_t MatrixProduct::worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
   if (!is_packed(inputs[0].type())) return 0;
-  const Plan p = plan(inputs);
-  if (p.batches * p.M * p.N == 0) return 0;
+  const ProductPlan p = plan(inputs);
+  if (p.is_empty()) return 0;
   const std::int64_t rows = std::min(p.M, kRows);
   std::int64_t elements = 0;
-  if (p.gathers(inputs[0].type())) elements += rows * p.K;
+  if (gathers(p, inputs[0].type())) elements += rows * p.K;
   if (inputs[0].type() == DType::f16) elements += rows * p.N;
   return static_cast<std::size_t>(elements) * sizeof(float);
 }
 
-std::ptrdiff_t MatrixProduct::items(const Execution& e, std::size_t phase) const {
-  if (phase > 1) return -1;
-  const Plan p = plan(e.inputs);
-  if (p.batches * p.M * p.N == 0) return 0;
-  if (phase == 1) return p.batches * p.blocks;
-  return is_packed(e.inputs[0].type()) ? p.b_batches * p.groups : 0;
+std::size_t MatrixProduct::items(const Execution& e, std::size_t phase) const {
+  const ProductPlan p = plan(e.inputs);
+  if (p.is_empty()) return 0;
+  if (phase == 1) return static_cast<std::size_t>(p.batches * p.blocks);
+  return is_packed(e.inputs[0].type()) ? static_cast<std::size_t>(p.b_batches * column_groups(p)) : 0;
 }
 
 void MatrixProduct::run(const Execution& e, std::size_t phase, std::size_t item, int worker) const {
-  const Plan p = plan(e.inputs);
+  const ProductPlan p = plan(e.inputs);
   const DType type = e.inputs[0].type();
   const auto number = static_cast<std::int64_t>(item);
   if (phase == 0) {
-    const std::int64_t batch = number / p.groups;
-    const std::int64_t first = number % p.groups * kColumns;
+    const std::int64_t batch = number / column_groups(p);
+    const std::int64_t first = number % column_groups(p) * kColumns;
     const std::int64_t columns = std::min(kColumns, p.N - first);
     float* packed =
-        reinterpret_cast<float*>(e.scratch) + static_cast<std::size_t>(batch) * p.packed_size() + first * p.K;
-    const std::int64_t offset = offset_of(p.b, p.b.batch, batch) + first * p.b.column_stride;
+        reinterpret_cast<float*>(e.scratch) + static_cast<std::size_t>(batch) * packed_size(p) + first * p.K;
+    const std::int64_t offset = p.b_offset_of(batch) + first * p.b.column_stride;
     if (type == DType::f32) {
       kernels::pack_f32(e.inputs[1].data<float>() + offset, p.b.row_stride, p.b.column_stride,
                         static_cast<std::size_t>(p.K), static_cast<std::size_t>(columns), packed);
@@ -209,16 +201,15 @@ void MatrixProduct::run(const Execution& e, std::size_t phase, std::size_t item,
 }
 
 template <class T>
-void MatrixProduct::multiply_floats(const Execution& e, const Plan& p, std::int64_t batch, std::int64_t row,
+void MatrixProduct::multiply_floats(const Execution& e, const ProductPlan& p, std::int64_t batch, std::int64_t row,
                                     std::int64_t rows, int worker) const {
-  const T* a = e.inputs[0].data<T>() + offset_of(p.a, p.batch, batch) + row * p.a.row_stride;
+  const T* a = e.inputs[0].data<T>() + p.a_offset(batch) + row * p.a.row_stride;
   T* c = e.outputs[0].data<T>() + (batch * p.M + row) * p.N;
-  float* scratch = p.gathers(e.inputs[0].type())
+  float* scratch = gathers(p, e.inputs[0].type())
                        ? reinterpret_cast<float*>(e.worker_scratch[static_cast<std::size_t>(worker)])
                        : nullptr;
   kernels::GemmF32 g{};
-  g.b = reinterpret_cast<const float*>(e.scratch) +
-        static_cast<std::size_t>(number_of(p.b, p.batch, batch)) * p.packed_size();
+  g.b = reinterpret_cast<const float*>(e.scratch) + static_cast<std::size_t>(p.b_number(batch)) * packed_size(p);
   g.M = static_cast<std::size_t>(rows);
   g.N = static_cast<std::size_t>(p.N);
   g.K = static_cast<std::size_t>(p.K);
@@ -249,10 +240,10 @@ void MatrixProduct::multiply_floats(const Execution& e, const Plan& p, std::int6
 }
 
 template <class T>
-void MatrixProduct::multiply_plainly(const Execution& e, const Plan& p, std::int64_t batch, std::int64_t row,
+void MatrixProduct::multiply_plainly(const Execution& e, const ProductPlan& p, std::int64_t batch, std::int64_t row,
                                      std::int64_t rows) const {
-  const T* a = e.inputs[0].data<T>() + offset_of(p.a, p.batch, batch) + row * p.a.row_stride;
-  const T* b = e.inputs[1].data<T>() + offset_of(p.b, p.batch, batch);
+  const T* a = e.inputs[0].data<T>() + p.a_offset(batch) + row * p.a.row_stride;
+  const T* b = e.inputs[1].data<T>() + p.b_offset(batch);
   T* c = e.outputs[0].data<T>() + (batch * p.M + row) * p.N;
   for (std::int64_t m = 0; m < rows; ++m) {
     std::fill_n(c + m * p.N, p.N, T{0});

@@ -49,7 +49,7 @@ class Transpose : public Operator {
     io.output(0, io.input(0).type(), permuted(shape));
   }
   void compute(const Execution& e) const override {
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     copy_strided(e.inputs[0], 0, y.shape(), permuted(strides_of(e.inputs[0].shape())), y);
   }
 
@@ -358,7 +358,7 @@ class Pad : public Operator {
   template <class T>
   void pad(const Execution& e) const {
     const Tensor& x = e.inputs[0];
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     T filler = store<T>(static_cast<Compute<T>>(value_));
     if (e.has(2) && e.inputs[2].size() > 0) filler = *e.inputs[2].data<T>();
     const auto pads = from_inputs_ ? spread(to_int64s(e.inputs[1]), axes(e), x.rank()) : spread(pads_, {}, x.rank());

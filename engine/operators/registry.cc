@@ -12,6 +12,8 @@ const Registry& registry() {
   static const Registry all = [] {
     Registry r;
     register_cast(r);
+    register_conv(r);
+    register_einsum(r);
     register_elementwise_binary(r);
     register_elementwise_unary(r);
     register_gather(r);
@@ -19,6 +21,8 @@ const Registry& registry() {
     register_matmul(r);
     register_movement(r);
     register_normalization(r);
+    register_quantize_linear(r);
+    register_quantized_matmul(r);
     register_reduce(r);
     register_shape_ops(r);
     register_softmax(r);

@@ -6,6 +6,8 @@
 namespace sesame::engine {
 
 void register_cast(Registry& registry);
+void register_conv(Registry& registry);
+void register_einsum(Registry& registry);
 void register_elementwise_binary(Registry& registry);
 void register_elementwise_unary(Registry& registry);
 void register_gather(Registry& registry);
@@ -13,6 +15,8 @@ void register_gemm(Registry& registry);
 void register_matmul(Registry& registry);
 void register_movement(Registry& registry);
 void register_normalization(Registry& registry);
+void register_quantize_linear(Registry& registry);
+void register_quantized_matmul(Registry& registry);
 void register_reduce(Registry& registry);
 void register_shape_ops(Registry& registry);
 void register_softmax(Registry& registry);

@@ -220,7 +220,7 @@ class Expand : public Operator {
     io.output(0, io.input(0).type(), broadcast(io.input(0).shape(), to_int64s(io.value(1))));
   }
   void compute(const Execution& e) const override {
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     copy_strided(e.inputs[0], 0, y.shape(), broadcast_strides(e.inputs[0].shape(), y.shape()), y);
   }
 };
@@ -286,7 +286,7 @@ class EyeLike : public Operator {
     io.output(0, type_.value_or(io.input(0).type()), io.input(0).shape());
   }
   void compute(const Execution& e) const override {
-    Tensor& y = e.outputs[0];
+    const Tensor& y = e.outputs[0];
     if (y.size() == 0) return;
     visit(y.type(), [&](auto t) {
       using T = decltype(t);

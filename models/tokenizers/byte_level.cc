@@ -33,7 +33,8 @@ std::uint32_t contraction(GlyphView text, std::uint32_t at) {
   if (first == 's' || first == 't' || first == 'm' || first == 'd') return 2;
   if (at + 2 == text.size()) return 0;
   const char32_t second = text[at + 2].code;
-  const bool three = (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
+  const bool three =
+      (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
   return three ? 3 : 0;
 }
 

@@ -8,7 +8,8 @@
 namespace sesame::tokenizers {
 namespace {
 
-// A unit of the double array: bits 0-7 label, 8 "a leaf follows", 9 "the offset is scaled", 10-30 offset, 31 "is a leaf".
+// A unit of the double array: bits 0-7 label, 8 "a leaf follows", 9 "the offset is scaled", 10-30 offset, 31 "is a
+// leaf".
 bool has_leaf(std::uint32_t unit) { return (unit >> 8 & 1) != 0; }
 std::uint32_t label(std::uint32_t unit) { return unit & (1u << 31 | 0xFF); }
 std::uint32_t leaf_value(std::uint32_t unit) { return unit & ~(1u << 31); }

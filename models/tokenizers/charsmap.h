@@ -35,8 +35,8 @@ class Charsmap {
   std::string replacements_;
 };
 
-// The Precompiled normalizer of tokenizer.json: a grapheme cluster of less than 6 bytes is replaced whole by the rule for
-// its shortest beginning, if there is one; otherwise each code point by its own rule.
+// The Precompiled normalizer of tokenizer.json: a grapheme cluster of less than 6 bytes is replaced whole by the rule
+// for its shortest beginning, if there is one; otherwise each code point by its own rule.
 class PrecompiledNormalizer final : public Normalizer {
  public:
   explicit PrecompiledNormalizer(Charsmap map) : map_(std::move(map)) {}

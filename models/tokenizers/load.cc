@@ -11,7 +11,7 @@ namespace {
 using namespace tokenizers;
 
 // The files that hold a vocabulary, the preferred first.
-constexpr std::array<std::string_view, 6> kVocabularies = {"tokenizer.json", "vocab.txt",  "vocab.json",
+constexpr std::array<std::string_view, 6> kVocabularies = {"tokenizer.json", "vocab.txt", "vocab.json",
                                                            "spiece.model",   "spm.model", "sentencepiece.bpe.model"};
 
 struct Choice {
@@ -39,9 +39,10 @@ PipelineParts load(const FileSet& files, const Choice& choice) {
 std::unique_ptr<Tokenizer> load_tokenizer(const FileSet& files) {
   const auto choice = choose(files);
   if (!choice) {
-    throw Error(files.label("tokenizer.json") +
-                ": expected it, or vocab.txt, vocab.json, spiece.model, spm.model or sentencepiece.bpe.model beside it, "
-                "found none");
+    throw Error(
+        files.label("tokenizer.json") +
+        ": expected it, or vocab.txt, vocab.json, spiece.model, spm.model or sentencepiece.bpe.model beside it, "
+        "found none");
   }
   return std::make_unique<Pipeline>(load(files, *choice));
 }

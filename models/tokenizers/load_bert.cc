@@ -16,8 +16,16 @@ constexpr std::string_view kFile = "vocab.txt";
 
 // The classes whose vocab.txt means what BERT's means.
 constexpr std::string_view kClasses[] = {
-    "",           "BertTokenizer",         "DistilBertTokenizer",  "ElectraTokenizer", "MobileBertTokenizer",
-    "MPNetTokenizer", "ConvBertTokenizer", "SqueezeBertTokenizer", "LayoutLMTokenizer", "PreTrainedTokenizer",
+    "",
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "ElectraTokenizer",
+    "MobileBertTokenizer",
+    "MPNetTokenizer",
+    "ConvBertTokenizer",
+    "SqueezeBertTokenizer",
+    "LayoutLMTokenizer",
+    "PreTrainedTokenizer",
 };
 
 // One token a line, whose id is the line's number from 0. A token that comes again has its last number.

@@ -25,10 +25,15 @@ struct Convention {
   bool bert_template;
 };
 
-const Convention kAlbert = {"AlbertTokenizer", "albert", {}, 0, 0, {"<pad>", "[MASK]", "[CLS]", "[SEP]", "<unk>"}, true};
+const Convention kAlbert = {
+    "AlbertTokenizer", "albert", {}, 0, 0, {"<pad>", "[MASK]", "[CLS]", "[SEP]", "<unk>"}, true};
 const Convention kDeberta = {
     "DebertaV2Tokenizer", "deberta-v2", {}, 0, 0, {"[PAD]", "[MASK]", "[CLS]", "[SEP]", "[UNK]"}, true};
-const Convention kXlmRoberta = {"XLMRobertaTokenizer", "xlm-roberta", {"<s>", "<pad>", "</s>", "<unk>"}, 1, 3,
+const Convention kXlmRoberta = {"XLMRobertaTokenizer",
+                                "xlm-roberta",
+                                {"<s>", "<pad>", "</s>", "<unk>"},
+                                1,
+                                3,
                                 {"<pad>", "<mask>", "<s>", "</s>", "<unk>"},
                                 false};
 const Convention kCamembert = {"CamembertTokenizer",

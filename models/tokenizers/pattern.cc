@@ -18,16 +18,21 @@ struct NamedClass {
 
 bool is_general_punctuation(char32_t code) {
   // P without the ASCII symbols that BERT counts in.
-  return is_punctuation(code) && !(code < 0x80 && std::string_view("$+<=>^`|~").find(static_cast<char>(code)) !=
-                                                     std::string_view::npos);
+  return is_punctuation(code) &&
+         !(code < 0x80 && std::string_view("$+<=>^`|~").find(static_cast<char>(code)) != std::string_view::npos);
 }
 
 constexpr NamedClass kClasses[] = {
-    {"\\s", is_whitespace, false},       {"\\S", is_whitespace, true},
-    {"\\d", is_decimal_digit, false},    {"\\D", is_decimal_digit, true},
-    {"\\w", is_word, false},             {"\\W", is_word, true},
-    {"\\p{L}", is_letter, false},        {"\\P{L}", is_letter, true},
-    {"\\p{N}", is_number, false},        {"\\P{N}", is_number, true},
+    {"\\s", is_whitespace, false},
+    {"\\S", is_whitespace, true},
+    {"\\d", is_decimal_digit, false},
+    {"\\D", is_decimal_digit, true},
+    {"\\w", is_word, false},
+    {"\\W", is_word, true},
+    {"\\p{L}", is_letter, false},
+    {"\\P{L}", is_letter, true},
+    {"\\p{N}", is_number, false},
+    {"\\P{N}", is_number, true},
     {"\\p{P}", is_general_punctuation, false},
 };
 
@@ -98,7 +103,10 @@ void Pattern::find_all(GlyphView text, std::vector<Range>& matches) const {
     case Kind::kRun:
       return find_runs(text, matches);
     case Kind::kWordOrMarks:
-      return append_runs(text, [](char32_t code) { return is_word(code) ? 1 : is_whitespace(code) ? 0 : 2; }, matches);
+      return append_runs(
+          text, [](char32_t code) { return is_word(code)         ? 1
+                                           : is_whitespace(code) ? 0
+                                                                 : 2; }, matches);
     case Kind::kByteLevel:
       return split_byte_level(text, matches);
   }

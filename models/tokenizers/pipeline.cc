@@ -133,7 +133,8 @@ void Pipeline::tokenize(std::string_view text, std::vector<Token>& tokens) const
         tokens.push_back(token_of(sections.size() > 1 ? whole : words.glyphs, section));
         continue;
       }
-      if (sections.size() > 1) words.glyphs.assign(whole.begin() + section.range.begin, whole.begin() + section.range.end);
+      if (sections.size() > 1)
+        words.glyphs.assign(whole.begin() + section.range.begin, whole.begin() + section.range.end);
       tokenize_section(words, spare, tokens);
     }
   }
@@ -177,9 +178,7 @@ void Pipeline::trim(std::vector<Token>& tokens) const {
   }
 }
 
-bool Pipeline::is_special(std::int64_t id) const {
-  return std::binary_search(special_.begin(), special_.end(), id);
-}
+bool Pipeline::is_special(std::int64_t id) const { return std::binary_search(special_.begin(), special_.end(), id); }
 
 std::string_view Pipeline::token(std::int64_t id) const {
   if (id < 0 || id >= vocab_size_) return {};

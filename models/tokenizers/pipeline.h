@@ -53,7 +53,7 @@ class Pipeline final : public Tokenizer {
 
   PipelineParts parts_;
   AddedTokenMatcher raw_, normalized_;
-  Vocab added_;  // tokens of added ids
+  Vocab added_;                        // tokens of added ids
   std::vector<std::int32_t> special_;  // sorted
   std::int64_t vocab_size_ = 0;
 };

@@ -99,8 +99,8 @@ Settings read_settings(const FileSet& files) {
 }
 
 SpecialNames with_defaults(SpecialNames names, const SpecialNames& defaults) {
-  for (const auto role : {&SpecialNames::pad, &SpecialNames::mask, &SpecialNames::cls, &SpecialNames::sep,
-                          &SpecialNames::unk}) {
+  for (const auto role :
+       {&SpecialNames::pad, &SpecialNames::mask, &SpecialNames::cls, &SpecialNames::sep, &SpecialNames::unk}) {
     if ((names.*role).empty()) names.*role = defaults.*role;
   }
   return names;

@@ -77,7 +77,8 @@ PreTokenizerPtr read_pre_tokenizer_sequence(const Field& field) {
 
 Metaspace::Scheme read_scheme(const Field& field) {
   const auto scheme = field.find("prepend_scheme");
-  if (!scheme) return field.boolean_or("add_prefix_space", true) ? Metaspace::Scheme::kAlways : Metaspace::Scheme::kNever;
+  if (!scheme)
+    return field.boolean_or("add_prefix_space", true) ? Metaspace::Scheme::kAlways : Metaspace::Scheme::kNever;
   if (scheme->string() == "always") return Metaspace::Scheme::kAlways;
   if (scheme->string() == "first") return Metaspace::Scheme::kFirst;
   if (scheme->string() == "never") return Metaspace::Scheme::kNever;
@@ -185,7 +186,8 @@ NormalizerPtr read_normalizer(const Field& field) {
     return std::make_unique<Strip>(field.boolean_or("strip_left", true), field.boolean_or("strip_right", true));
   }
   field.at("type").refuse(
-      "BertNormalizer, Sequence, Lowercase, StripAccents, NFC, NFD, NFKC, NFKD, Precompiled, Prepend, Replace or Strip");
+      "BertNormalizer, Sequence, Lowercase, StripAccents, NFC, NFD, NFKC, NFKD, Precompiled, Prepend, Replace or "
+      "Strip");
 }
 
 PreTokenizerPtr read_pre_tokenizer(const Field& field) {

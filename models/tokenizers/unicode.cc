@@ -36,7 +36,8 @@ char32_t composite(char32_t first, char32_t second) {
   return utf8proc_normalize_utf32(both, 2, options) == 1 ? static_cast<char32_t>(both[0]) : 0;
 }
 
-// Composes decomposed and ordered text (definition D117): a glyph joins the last starter unless one between them blocks.
+// Composes decomposed and ordered text (definition D117): a glyph joins the last starter unless one between them
+// blocks.
 void compose(Glyphs& text) {
   std::size_t out = 0;
   std::size_t starter = text.size();  // none yet

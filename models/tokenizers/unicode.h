@@ -8,16 +8,16 @@
 
 namespace sesame::tokenizers {
 
-bool is_whitespace(char32_t code);        // the property White_Space
-bool is_letter(char32_t code);            // L
-bool is_number(char32_t code);            // N
-bool is_word(char32_t code);              // what \w matches: letters, marks, decimal digits, connectors, joiners
-bool is_nonspacing_mark(char32_t code);   // Mn
-bool is_unassigned(char32_t code);        // Cn
-bool is_decimal_digit(char32_t code);     // Nd
-bool is_control(char32_t code);           // Cc, Cf or Co, but not tab, line feed and carriage return
-bool is_punctuation(char32_t code);       // P, or an ASCII character between the letters and digits ($ + < = > ^ ` | ~)
-bool is_cjk(char32_t code);               // a CJK ideograph as BERT's blocks count it: no kana, no hangul
+bool is_whitespace(char32_t code);       // the property White_Space
+bool is_letter(char32_t code);           // L
+bool is_number(char32_t code);           // N
+bool is_word(char32_t code);             // what \w matches: letters, marks, decimal digits, connectors, joiners
+bool is_nonspacing_mark(char32_t code);  // Mn
+bool is_unassigned(char32_t code);       // Cn
+bool is_decimal_digit(char32_t code);    // Nd
+bool is_control(char32_t code);          // Cc, Cf or Co, but not tab, line feed and carriage return
+bool is_punctuation(char32_t code);      // P, or an ASCII character between the letters and digits ($ + < = > ^ ` | ~)
+bool is_cjk(char32_t code);              // a CJK ideograph as BERT's blocks count it: no kana, no hangul
 std::uint8_t combining_class(char32_t code);
 
 // The full lower case of one code point regardless of its neighbours; appends one or two glyphs with its range.

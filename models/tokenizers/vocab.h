@@ -74,8 +74,8 @@ class Vocab {
   std::vector<Place> places_;  // by id
   std::vector<Slot> slots_;
   std::size_t longest_ = 0;  // bytes of the longest token
-  // A bit for the hash of each beginning of each token: where it is 0, no token goes on. It is 1 by chance now and then,
-  // which costs a probe.
+  // A bit for the hash of each beginning of each token: where it is 0, no token goes on. It is 1 by chance now and
+  // then, which costs a probe.
   std::vector<std::uint64_t> prefixes_;
 };
 

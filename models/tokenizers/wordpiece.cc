@@ -8,7 +8,8 @@ namespace sesame::tokenizers {
 namespace {
 
 std::uint32_t count_code_points(std::string_view bytes) {
-  return static_cast<std::uint32_t>(std::count_if(bytes.begin(), bytes.end(), [](char b) { return (b & 0xC0) != 0x80; }));
+  return static_cast<std::uint32_t>(
+      std::count_if(bytes.begin(), bytes.end(), [](char b) { return (b & 0xC0) != 0x80; }));
 }
 
 }  // namespace

@@ -52,9 +52,10 @@ std::string join(const std::vector<std::string>& parts, const char* separator) {
 }
 
 std::string cache_text(const Cache& cache) {
-  const std::string size =
-      cache.kib < 1024 ? std::to_string(cache.kib) + " KiB" : std::to_string(cache.kib / 1024) + " MiB";
-  return "L" + std::to_string(cache.level) + " " + size;
+  std::string text = "L";
+  text += std::to_string(cache.level) + ' ';
+  text += cache.kib < 1024 ? std::to_string(cache.kib) + " KiB" : std::to_string(cache.kib / 1024) + " MiB";
+  return text;
 }
 
 // Of the caches that hold data.

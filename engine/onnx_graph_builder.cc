@@ -241,18 +241,19 @@ Attributes OnnxGraphBuilder::resolve_attributes(const NodeProto& proto, const Sc
   Attributes attributes;
   if (scope.function != nullptr) charge(kNodeOverhead + proto.ByteSizeLong());
   for (const auto& attribute : proto.attribute()) {
+    const std::string name = printable(attribute.name());
     if (attribute.ref_attr_name().empty()) {
-      attributes.set(attribute.name(), make_attribute(attribute, tensors_));
+      attributes.set(name, make_attribute(attribute, tensors_));
       continue;
     }
     if (scope.arguments == nullptr) {
-      throw Error("attribute '" + printable(attribute.name()) + "' refers to a function's and is in none");
+      throw Error("attribute '" + name + "' refers to a function's and is in none");
     }
     // An attribute that the call leaves out is left out here too, so that the operator's own default holds.
-    const auto argument = scope.arguments->all().find(attribute.ref_attr_name());
+    const auto argument = scope.arguments->all().find(printable(attribute.ref_attr_name()));
     if (argument == scope.arguments->all().end()) continue;
     charge(copied_bytes(argument->second));
-    attributes.set(attribute.name(), argument->second);
+    attributes.set(name, argument->second);
   }
   return attributes;
 }
@@ -287,9 +288,10 @@ void OnnxGraphBuilder::add_call(const NodeProto& call, const FunctionProto& func
   }
   charge(kNodeOverhead * static_cast<std::size_t>(1 + function.input_size() + function.opset_import_size()));
   for (const auto& preset : function.attribute_proto()) {
-    if (arguments.has(preset.name())) continue;
-    arguments.set(preset.name(), make_attribute(preset, tensors_));
-    charge(copied_bytes(arguments.all().find(preset.name())->second));
+    const std::string name = printable(preset.name());
+    if (arguments.has(name)) continue;
+    arguments.set(name, make_attribute(preset, tensors_));
+    charge(copied_bytes(arguments.all().find(name)->second));
   }
   Opsets opsets = opsets_of(function.opset_import());
   opsets.insert(graph_.opsets.begin(), graph_.opsets.end());

@@ -4,7 +4,9 @@
 #include <new>
 
 #include "engine/binding.h"
+#include "engine/linear.h"
 #include "engine/step.h"
+#include "engine/steps/linear_step.h"
 #include "sesame/error.h"
 
 namespace sesame::engine {
@@ -72,6 +74,7 @@ class Pass {
   }
 
   static bool is_computable(const Node& node, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
+    if (node.is("Linear", kSesame)) return false;
     const bool known = node.is("Shape") || node.is("Size") ||
                        std::all_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return !t || t.has_data(); });
     return known &&
@@ -86,11 +89,30 @@ class Pass {
   }
 };
 
+// A Linear whose weights are not packed yet: enough of a step to ask for shapes.
+class LinearShape final : public Step {
+ public:
+  explicit LinearShape(const LinearWeights& w) : in_(w.in_features()), out_(w.out_features()) {}
+  void infer(Inference& io) const override { infer_linear(io, in_, out_); }
+  std::size_t items(const Execution&, std::size_t) const override { return 0; }
+  void run(const Execution&, std::size_t, std::size_t, int) const override {}
+
+ private:
+  std::size_t in_;
+  std::size_t out_;
+};
+
+std::shared_ptr<const Step> step_of(const Graph& graph, const Node& node) {
+  if (node.step) return node.step;
+  if (node.is("Linear", kSesame)) return std::make_shared<LinearShape>(linear_weights(graph, node));
+  return make_step(graph, node);
+}
+
 std::vector<std::shared_ptr<const Step>> make_steps(const Graph& graph) {
   std::vector<std::shared_ptr<const Step>> steps;
   for (const Node& node : graph.nodes) {
     try {
-      steps.push_back(node.step ? node.step : std::shared_ptr<const Step>(make_step(graph, node)));
+      steps.push_back(step_of(graph, node));
     } catch (const Error&) {
       steps.push_back(nullptr);
     }

@@ -74,6 +74,10 @@ class Step {
   // Items of a phase (0 skips it); may depend on what earlier phases computed. See kernels/parallel.h.
   virtual std::size_t items(const Execution& e, std::size_t phase) const = 0;
   virtual void run(const Execution& e, std::size_t phase, std::size_t item, int worker) const = 0;
+  // Memory of the step's own: packed weights and tables.
+  virtual std::size_t weight_bytes() const { return 0; }
+  // Of a step that multiplies rows by a matrix: multiply-adds for one row. 0 for others.
+  virtual double multiply_adds_per_row() const { return 0; }
   // What a profile calls the phase; empty: the node's operator.
   virtual std::string phase_name(std::size_t) const { return {}; }
 };

@@ -34,6 +34,31 @@ struct TileProduct {
   std::ptrdiff_t ldc;
 };
 
+// Walks down the columns of `rows` rows with a pointer to every third one: base, base + ld and base + 2 ld are one
+// addressing mode each, while a pointer a row is more than the CPU has registers for, and compilers then spill them
+// into vectors.
+template <int rows>
+class ColumnWalk {
+ public:
+  SESAME_INLINE ColumnWalk(const float* a, std::ptrdiff_t ld) : ld_(ld) {
+#pragma GCC unroll 32
+    for (int third = 0; third < kThirds; ++third) base_[third] = a + 3 * third * ld;
+  }
+  SESAME_INLINE Lanes element(int r) const { return splat(base_[r / 3][r % 3 * ld_]); }
+  SESAME_INLINE void advance() {
+#pragma GCC unroll 32
+    for (int third = 0; third < kThirds; ++third) {
+      ++base_[third];
+      asm("" : "+r"(base_[third]));  // or the compiler makes it a pointer a row after all
+    }
+  }
+
+ private:
+  static constexpr int kThirds = (rows + 2) / 3;
+  std::ptrdiff_t ld_;
+  const float* base_[kThirds];
+};
+
 template <int rows, int panels>
 SESAME_INLINE void chain_tile(const TileProduct& t, Lanes (&acc)[rows][panels]) {
 #pragma GCC unroll 32
@@ -42,13 +67,14 @@ SESAME_INLINE void chain_tile(const TileProduct& t, Lanes (&acc)[rows][panels]) 
     for (int p = 0; p < panels; ++p) acc[r][p] = zero();
   }
   const std::size_t panel = t.depth * kPanel;
-  for (std::size_t i = 0; i < t.depth; ++i) {
+  ColumnWalk<rows> a(t.a, t.lda);
+  for (std::size_t i = 0; i < t.depth; ++i, a.advance()) {
     Lanes column[panels];
 #pragma GCC unroll 4
     for (int p = 0; p < panels; ++p) column[p] = load(t.b + p * panel + i * kPanel);
 #pragma GCC unroll 32
     for (int r = 0; r < rows; ++r) {
-      const Lanes element = splat(t.a[r * t.lda + static_cast<std::ptrdiff_t>(i)]);
+      const Lanes element = a.element(r);
 #pragma GCC unroll 4
       for (int p = 0; p < panels; ++p) acc[r][p] = fma(element, column[p], acc[r][p]);
     }
@@ -56,27 +82,40 @@ SESAME_INLINE void chain_tile(const TileProduct& t, Lanes (&acc)[rows][panels]) 
 }
 
 template <class Span>
-SESAME_INLINE void finish_tile(const TileProduct& t, Lanes chain, int r, std::size_t column, Span span) {
+SESAME_INLINE void finish(const TileProduct& t, Lanes chain, int r, std::size_t column, Span span) {
   Lanes y = chain * splat(t.factor[r]);
   if (t.bias) y = y + load(t.bias + r * t.ld_bias + column, span, 0.0f);
   store(t.c + r * t.ldc + column, y, span);
 }
 
 template <int rows, int panels>
-__attribute__((noinline)) void tile(const TileProduct& t) {
-  Lanes acc[rows][panels];
-  chain_tile<rows, panels>(t, acc);
+SESAME_INLINE void finish_tile(const TileProduct& t, const Lanes (&acc)[rows][panels]) {
 #pragma GCC unroll 32
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
     for (int p = 0; p < panels; ++p) {
       const std::size_t column = p * kPanel;
       if (column + kPanel <= t.columns) {
-        finish_tile(t, acc[r][p], r, column, Whole{});
+        finish(t, acc[r][p], r, column, Whole{});
       } else {
-        finish_tile(t, acc[r][p], r, column, Part{t.columns - column});
+        finish(t, acc[r][p], r, column, Part{t.columns - column});
       }
     }
+  }
+}
+
+template <int rows, int panels>
+__attribute__((noinline)) void tile(const TileProduct& t) {
+  Lanes acc[rows][panels];
+  chain_tile<rows, panels>(t, acc);
+  if (t.columns >= panels * kPanel && !t.bias) {
+    // The same, with both questions answered once.
+    TileProduct whole = t;
+    whole.columns = panels * kPanel;
+    whole.bias = nullptr;
+    finish_tile<rows, panels>(whole, acc);
+  } else {
+    finish_tile<rows, panels>(t, acc);
   }
 }
 

@@ -1,7 +1,7 @@
 // Level scalar of gemm_f32: one panel of 16 columns at a time, a chain a column.
 #include <algorithm>
 
-#include "kernels/gemm_epilogue.h"
+#include "kernels/gemm_tile_scalar.h"
 #include "kernels/pack.h"
 #include "kernels/table.h"
 

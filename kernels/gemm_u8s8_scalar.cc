@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "kernels/gemm_epilogue.h"
+#include "kernels/gemm_tile_scalar.h"
 #include "kernels/pack.h"
 #include "kernels/table.h"
 

@@ -15,6 +15,7 @@
 //   round_half_even(a)                 to an integral float; keeps the sign of zero, infinity and NaN
 //   to_int(a)                          round half to even; outside int32 and for NaN -2^31
 //   to_float(i)                        rounded to nearest even
+//   scale_2(a, n)                      a * 2^n for integral n, where that is a normal float; NaN where a or n is
 //   bits(a), from_bits(i)              the same 32 bits as an integer and as a float
 //   i + j, i & j, max(i, j), shift_left<s>(i)    on Ints, 16 int32 lanes, wrapping around
 //   load_transposed(row, d, column)    column[i] lane l = row[l][d + i], for 4 columns i and 16 rows l

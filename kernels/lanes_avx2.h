@@ -100,6 +100,9 @@ SESAME_INLINE __m256 lookup16_half(__m256 table_lo, __m256 table_hi, __m256i ind
   return _mm256_blendv_ps(_mm256_permutevar8x32_ps(table_lo, index), _mm256_permutevar8x32_ps(table_hi, index),
                           _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
 }
+SESAME_INLINE Lanes scale_2(Lanes a, Lanes n) {
+  return select(is_nan(a + n), a + n, from_bits(bits(a) + shift_left<23>(to_int(n))));
+}
 SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   const __m256 lo = _mm256_loadu_ps(table), hi = _mm256_loadu_ps(table + 8);
   return {lookup16_half(lo, hi, index.lo), lookup16_half(lo, hi, index.hi)};

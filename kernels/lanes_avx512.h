@@ -64,6 +64,8 @@ SESAME_INLINE Lanes to_float(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
 SESAME_INLINE Ints bits(Lanes a) { return {_mm512_castps_si512(a.v)}; }
 SESAME_INLINE Lanes from_bits(Ints a) { return {_mm512_castsi512_ps(a.v)}; }
 
+SESAME_INLINE Lanes scale_2(Lanes a, Lanes n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+
 SESAME_INLINE Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
 SESAME_INLINE Ints operator&(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
 SESAME_INLINE Ints max(Ints a, Ints b) { return {_mm512_max_epi32(a.v, b.v)}; }

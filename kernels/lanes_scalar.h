@@ -123,6 +123,9 @@ SESAME_INLINE Ints shift_left(Ints a) {
   return each_lane<Ints>(
       [&](std::size_t l) { return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v[l]) << count); });
 }
+SESAME_INLINE Lanes scale_2(Lanes a, Lanes n) {
+  return select(is_nan(a + n), a + n, from_bits(bits(a) + shift_left<23>(to_int(n))));
+}
 SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   return each_lane([&](std::size_t l) { return table[index.v[l] & 15]; });
 }

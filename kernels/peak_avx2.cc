@@ -1,4 +1,4 @@
-// Level avx2 of the peaks. A one-instruction asm keeps the compiler from hoisting what doesn't change.
+// Level avx2 of the peaks. The compiler sees an asm that changes its sum, so it neither hoists nor merges anything.
 #include <immintrin.h>
 
 #include "kernels/table.h"
@@ -29,8 +29,7 @@ double peak_u8s8(std::size_t iterations, std::int32_t* sink) {
 #pragma GCC unroll 8
     for (int j = 0; j < kChains; ++j) {
       __m256i product;
-      asm("vpmaddwd %1, %1, %0" : "=x"(product) : "x"(x));
-      asm("vpaddd %1, %0, %0" : "+x"(sum[j]) : "x"(product));
+      asm("vpmaddwd %2, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum[j]), "=&x"(product) : "x"(x));
     }
   }
 #pragma GCC unroll 24

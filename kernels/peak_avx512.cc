@@ -27,8 +27,7 @@ double peak_u8s8(std::size_t iterations, std::int32_t* sink) {
 #pragma GCC unroll 16
     for (int j = 0; j < kChains; ++j) {
       __m512i product;
-      asm("vpmaddwd %1, %1, %0" : "=v"(product) : "v"(x));
-      asm("vpaddd %1, %0, %0" : "+v"(sum[j]) : "v"(product));
+      asm("vpmaddwd %2, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum[j]), "=&v"(product) : "v"(x));
     }
   }
 #pragma GCC unroll 24

@@ -4,16 +4,16 @@
 #include <cmath>
 
 #include "kernels/pack.h"
+#include "kernels/reference_rows.h"
 
 namespace sesame::kernels::reference {
 namespace {
 
-// act(x) + residual[m][n]. The activation is the scalar row kernel on a row of one element: its own twin is with the
-// row kernels, and it computes each element on its own.
+// act(x) + residual[m][n].
 float finish(const Epilogue& e, float x, std::size_t m, std::size_t n) {
-  if (e.activation != Activation::none) table(Isa::scalar).activation_row(e.activation, &x, 1, &x);
-  return e.residual ? x + e.residual[static_cast<std::ptrdiff_t>(m) * e.ld_residual + static_cast<std::ptrdiff_t>(n)]
-                    : x;
+  const float y = activate(e.activation, x);
+  return e.residual ? y + e.residual[static_cast<std::ptrdiff_t>(m) * e.ld_residual + static_cast<std::ptrdiff_t>(n)]
+                    : y;
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ float exp(float x) {
 float erf(float x) {
   if (std::isnan(x)) return x;
   const float a = std::min(std::abs(x), 15.0f * kErfOverX.step);
-  return std::copysign(std::min(a * piecewise(kErfOverX, a), 1.0f), x);
+  return std::copysign(std::min(std::fma(a, piecewise(kErfOverX, a), a * 0.5f), 1.0f), x);
 }
 
 float tanh(float x) {

@@ -1,9 +1,9 @@
-// The kernels, as one table of functions a level. Each kernel means the same as its twin in reference.h, bit for bit,
-// at every level; `table(isa)` gives tests every level in one process, and the engine takes `table(default_isa())`.
+// The kernels, as one table of functions a level. Each kernel means the same as its twin in reference.h, bit for bit, at
+// every level; `table(isa)` gives tests every level in one process, and the engine takes `table(default_isa())`.
 //
-// Vocabulary: M activation rows (real tokens), N output features, K input features; m n k their indices; operands a b
-// c; ld* is the distance between rows, in elements. Buffers are read and written in the stated bounds only, unless a
-// comment says what may be read beyond. Kernels allocate nothing, assert on misuse and never throw.
+// Vocabulary: M activation rows (real tokens), N output features, K input features; m n k their indices; operands a b c;
+// ld* is the distance between rows, in elements. Buffers are read and written in the stated bounds only, unless a comment
+// says what may be read beyond. Kernels allocate nothing, assert on misuse and never throw.
 #pragma once
 
 #include <cstddef>
@@ -23,21 +23,21 @@ enum class Activation {
 
 // What follows the product, in this order: y = act(acc + bias[n]) + residual[m][n].
 struct Epilogue {
-  const float* bias = nullptr;  // [N], or null for none
+  const float* bias = nullptr;      // [N], or null for none
   Activation activation = Activation::none;
   const float* residual = nullptr;  // [M][N], row stride ld_residual, or null for none; may be c itself
   std::ptrdiff_t ld_residual = 0;
 };
 
-// c[m][n] = act(chain(m, n) + bias[n]) + residual[m][n], where chain(m, n) is one chain of fused multiply-adds from 0
-// in ascending k: acc = fma(a[m][k], W[k][n], acc). No split over k, so the bits do not depend on M, N or blocking.
+// c[m][n] = act(chain(m, n) + bias[n]) + residual[m][n], where chain(m, n) is one chain of fused multiply-adds from 0 in
+// ascending k: acc = fma(a[m][k], W[k][n], acc). No split over k, so the bits do not depend on M, N or blocking.
 struct GemmF32 {
-  const float* a;  // [M][K], row stride lda
+  const float* a;      // [M][K], row stride lda
   std::ptrdiff_t lda;
-  const float* b;  // W packed by pack_f32, [N/16][K][16], 64-byte aligned
+  const float* b;      // W packed by pack_f32, [N/16][K][16], 64-byte aligned
   std::size_t M, N, K;
   Epilogue epilogue;
-  float* c;  // [M][N], row stride ldc; only columns < N are written
+  float* c;            // [M][N], row stride ldc; only columns < N are written
   std::ptrdiff_t ldc;
 };
 
@@ -46,7 +46,7 @@ struct GemmF32 {
 //   c[m][n]   = act(fma(float(acc), a_scale[m] * b_scale[n], bias[n])) + residual[m][n]
 // With a = q + 128 (quantize_row_u8) and acc_init[n] = -128 * colsum[n] the +128 cancels. A null bias counts as 0.
 struct GemmU8S8 {
-  const std::uint8_t* a;  // [M][K], row stride lda >= round_up(K, 4); bytes up to round_up(K, 4) are read
+  const std::uint8_t* a;         // [M][K], row stride lda >= round_up(K, 4); bytes up to round_up(K, 4) are read
   std::ptrdiff_t lda;
   const float* a_scale;          // [M]
   const std::int8_t* b;          // W packed by pack_s8, [N/16][K/4][16][4], 64-byte aligned
@@ -54,7 +54,7 @@ struct GemmU8S8 {
   const std::int32_t* acc_init;  // [round_up(N, 16)]
   std::size_t M, N, K;
   Epilogue epilogue;
-  float* c;  // [M][N], row stride ldc; only columns < N are written
+  float* c;                      // [M][N], row stride ldc; only columns < N are written
   std::ptrdiff_t ldc;
 };
 
@@ -71,12 +71,12 @@ struct AttentionF32 {
   const float* v;
   std::ptrdiff_t ldv;
   std::size_t queries, keys, head_dim;
-  float scale;        // 1 / sqrt(head_dim), usually
-  const float* bias;  // [queries][keys], row stride ld_bias (0: one row for all queries), or null for none
+  float scale;           // 1 / sqrt(head_dim), usually
+  const float* bias;     // [queries][keys], row stride ld_bias (0: one row for all queries), or null for none
   std::ptrdiff_t ld_bias;
-  float* out;  // [queries][head_dim], row stride ldo
+  float* out;            // [queries][head_dim], row stride ldo
   std::ptrdiff_t ldo;
-  std::byte* scratch;  // attention_f32_scratch(queries, keys, head_dim) bytes, 64-byte aligned
+  std::byte* scratch;    // attention_f32_scratch(queries, keys, head_dim) bytes, 64-byte aligned
 };
 std::size_t attention_f32_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
 
@@ -87,11 +87,11 @@ struct Table {
   void (*gemm_u8s8)(const GemmU8S8&);
   void (*attention_f32)(const AttentionF32&);
 
-  // y = (x - mean) / sqrt(var + epsilon) * gamma + beta over n elements; var is the mean of squares of x - mean. y may
-  // be x.
+  // y = fma((x - mean) * (1 / sqrt(var + epsilon)), gamma, beta) over n >= 1 elements; var is the mean of squares of
+  // x - mean; sums in the fixed order of lanes.h. y may be x.
   void (*layernorm_row)(const float* x, const float* gamma, const float* beta, float epsilon, std::size_t n, float* y);
 
-  // p = exp(x - max x) / sum. y may be x. A row whose maximum is -infinity gives NaN, as the formula does.
+  // y = exp(x - max x) / sum, n >= 1. y may be x. A row whose maximum is -infinity gives NaN, as the formula does.
   void (*softmax_row)(const float* x, std::size_t n, float* y);
 
   // One symmetric scale a row: m = max |x|, q[k] = round_half_even(x[k] * (127 / m)) + 128, scale = m / 127. A row with
@@ -113,8 +113,8 @@ struct Table {
   // The sum of x in the fixed order of lanes.h, for reductions in the executor.
   float (*sum_row)(const float* x, std::size_t n);
 
-  // Register-only peaks of one core: run for `iterations` of a fixed loop and return the multiply-adds done. `sink`
-  // keeps the result alive.
+  // Register-only peaks of one core: run for `iterations` of a fixed loop and return the multiply-adds done. `sink` keeps
+  // the result alive.
   double (*peak_f32)(std::size_t iterations, float* sink);
   double (*peak_u8s8)(std::size_t iterations, std::int32_t* sink);
 };

@@ -76,6 +76,7 @@ class EncoderStep final : public engine::Step {
                             std::span<const engine::Tensor> outputs) const override;
   std::size_t worker_scratch_bytes(std::span<const engine::Tensor> inputs,
                                    std::span<const engine::Tensor> outputs) const override;
+  std::size_t weight_bytes() const override { return encoder_.weight_bytes(); }
   std::size_t phases() const override { return 2 + 2 * encoder_.layers.size(); }
   std::size_t items(const engine::Execution& e, std::size_t phase) const override;
   void run(const engine::Execution& e, std::size_t phase, std::size_t item, int worker) const override;

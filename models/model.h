@@ -19,10 +19,10 @@ namespace sesame {
 struct LoadedModel {
   std::filesystem::path onnx_file;
   Precision precision = Precision::fp32;
-  models::ModelConfig config;
+  ModelConfig config;
   std::vector<std::string> labels;
   std::size_t max_tokens = 0;
-  std::unique_ptr<const models::Tokenizer> tokenizer;  // null when the folder has none
+  std::unique_ptr<const Tokenizer> tokenizer;  // null when the folder has none
 
   // Of the file, before any pass: what `inspect` reports.
   models::SourceGraph source;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,14 @@ struct Recognition {
   int layers_total = 0;       // attention cores (softmax over scores) in the graph
   int layers_recognised = 0;  // of them, how many run as layer structs
   std::vector<Unfused> unfused;
-  // What runs in place of the recognised regions, one line each: "Embeddings", "EncoderLayer x 6, hidden 768, heads 12,
-  // ffn 3072".
+  // What runs in place of the recognised regions, one line each (Encoder::describe).
   std::vector<std::string> structs;
-  // Multiply-adds of one pass are counted by the plan's encoder step: see encoder.h.
+  // Rows of the embedding table that positions index: no text can be longer. Nothing when there is no such table.
+  std::optional<std::int64_t> position_rows;
 };
+
+// Replaces every encoder that is found in a graph of normal forms (engine/normal_forms) by a step.
+Recognition recognise_encoders(engine::Graph& graph);
 
 // What the file itself says, before passes.
 struct SourceGraph {

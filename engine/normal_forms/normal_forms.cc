@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/folding.h"
+
 namespace sesame::engine {
 
 namespace {
@@ -41,6 +43,14 @@ bool is_random(const Node& node) {
   return node.op.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli") || node.is("Dropout");
 }
 
+// A graph that brings its own quantization rounds what LayerNorm and GELU hand it: a difference in the last bit, which
+// is nothing to a float graph, moves a rounding there. So those graphs keep the exporter's own sequence of operators.
+bool quantizes_activations(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return node.is("QuantizeLinear") || node.is("DynamicQuantizeLinear") || node.is("QuantizeLinear", kMicrosoft);
+  });
+}
+
 }  // namespace
 
 void merge_common_nodes(Graph& graph) {
@@ -71,9 +81,14 @@ void merge_common_nodes(Graph& graph) {
 
 void to_normal_forms(Graph& graph) {
   merge_common_nodes(graph);
-  form_layernorms(graph);
-  form_gelus(graph);
+  if (!quantizes_activations(graph)) {
+    take_fusions_apart(graph);
+    fold_constants(graph);  // a transposed weight was an attribute of the fused product
+    form_layernorms(graph);
+    form_gelus(graph);
+  }
   form_linears(graph);
+  anchor_shapes(graph);
   remove_dead_nodes(graph);
 }
 

@@ -16,21 +16,16 @@ class LinearStep final : public Step {
  public:
   explicit LinearStep(Linear linear) : linear_(std::move(linear)) {}
 
-  void infer(Inference& io) const override {
-    const Tensor& x = io.input(0);
-    if (x.type() != DType::f32) throw Error("expected float rows, found " + std::string(name(x.type())));
-    if (x.rank() == 0 || x.shape().back() != static_cast<std::int64_t>(linear_.in_features())) {
-      throw Error("inner dimensions differ: rows " + to_string(x.shape()) + ", weight [" +
-                  std::to_string(linear_.in_features()) + ", " + std::to_string(linear_.out_features()) + "]");
-    }
-    Shape shape = x.shape();
-    shape.back() = static_cast<std::int64_t>(linear_.out_features());
-    io.output(0, DType::f32, std::move(shape));
-  }
+  void infer(Inference& io) const override { infer_linear(io, linear_.in_features(), linear_.out_features()); }
 
   std::size_t worker_scratch_bytes(std::span<const Tensor>, std::span<const Tensor>) const override {
     if (!linear_.reads_quantized_rows()) return 0;
     return kRowsPerItem * (Linear::quantized_row_bytes(linear_.in_features()) + sizeof(float));
+  }
+
+  std::size_t weight_bytes() const override { return linear_.weight_bytes(); }
+  double multiply_adds_per_row() const override {
+    return static_cast<double>(linear_.in_features()) * static_cast<double>(linear_.out_features());
   }
 
   std::size_t items(const Execution& e, std::size_t) const override {
@@ -69,6 +64,18 @@ class LinearStep final : public Step {
 };
 
 }  // namespace
+
+void infer_linear(Inference& io, std::size_t in_features, std::size_t out_features) {
+  const Tensor& x = io.input(0);
+  if (x.type() != DType::f32) throw Error("expected float rows, found " + std::string(name(x.type())));
+  if (x.rank() == 0 || x.shape().back() != static_cast<std::int64_t>(in_features)) {
+    throw Error("inner dimensions differ: rows " + to_string(x.shape()) + ", weight [" + std::to_string(in_features) + ", " +
+                std::to_string(out_features) + "]");
+  }
+  Shape shape = x.shape();
+  shape.back() = static_cast<std::int64_t>(out_features);
+  io.output(0, DType::f32, std::move(shape));
+}
 
 std::shared_ptr<const Step> make_linear_step(const Graph& graph, const Node& node) {
   const bool int8 = node.attributes.text("precision", "fp32") == "int8";

@@ -12,6 +12,9 @@ namespace sesame::engine {
 // rows are then quantized inside the step.
 std::shared_ptr<const Step> make_linear_step(const Graph& graph, const Node& node);
 
+// The shape of a Linear's result. Throws Error when the rows do not fit.
+void infer_linear(Inference& io, std::size_t in_features, std::size_t out_features);
+
 // Gives every Linear node of the graph that has no step yet its packed one, and drops the reference to the raw weights.
 void pack_linears(Graph& graph);
 

@@ -1,0 +1,79 @@
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <new>
+#include <span>
+
+#include "bench/latency.h"
+#include "bench/machine.h"
+#include "kernels/fp_env.h"
+#include "kernels/table.h"
+
+namespace sesame::bench {
+namespace {
+
+constexpr double kMeasureMs = 200;
+constexpr double kRunMs = 1;  // short enough that many runs are undisturbed, long enough for the clock
+
+// fn() returns the units of work that one run did; the highest rate seen, in units a second.
+template <class Fn>
+double best_rate(const Fn& fn) {
+  double best = 0;
+  for (double spent = 0; spent < kMeasureMs;) {
+    double work = 0;
+    const double ms = time_once([&] { work = fn(); });
+    spent += std::max(ms, 1e-3);
+    if (ms > 0) best = std::max(best, work / ms * 1000);
+  }
+  return best;
+}
+
+template <class Sink>
+std::optional<double> peak_gmacs(double (*peak)(std::size_t, Sink*)) {
+  if (peak == nullptr) return std::nullopt;
+  alignas(64) Sink sink[64] = {};
+  std::size_t iterations = 1024;
+  const auto run = [&] { return peak(iterations, sink); };
+  while (iterations < std::size_t{1} << 40 && time_once([&] { run(); }) < kRunMs) iterations *= 2;
+  return best_rate(run) / 1e9;
+}
+
+// Reads every byte once; four sums, so that the loop waits for memory and not for an addition.
+std::uint64_t sum_words(std::span<const std::uint64_t> words) {
+  std::uint64_t sums[4] = {};
+  for (std::size_t i = 0; i + 4 <= words.size(); i += 4) {
+    for (std::size_t j = 0; j < 4; ++j) sums[j] += words[i + j];
+  }
+  return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+// A mapping of its own, so that the memory is gone afterwards.
+double memory_read_gb_per_s() {
+  constexpr std::size_t kBytes = kStreamMib << 20;
+  void* memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  const std::span<std::uint64_t> words(static_cast<std::uint64_t*>(memory), kBytes / sizeof(std::uint64_t));
+  std::ranges::fill(words, 1);
+  volatile std::uint64_t sink = 0;
+  const double rate = best_rate([&] {
+    sink = sink + sum_words(words);
+    return static_cast<double>(kBytes);
+  });
+  munmap(memory, kBytes);
+  return rate / 1e9;
+}
+
+}  // namespace
+
+Peaks measure_peaks() {
+  const kernels::DefaultFpEnvironment environment;
+  const kernels::Table& table = kernels::table(kernels::default_isa());
+  Peaks peaks;
+  peaks.fp32 = peak_gmacs(table.peak_f32);
+  peaks.int8 = peak_gmacs(table.peak_u8s8);
+  peaks.memory_read = memory_read_gb_per_s();
+  return peaks;
+}
+
+}  // namespace sesame::bench

@@ -1,0 +1,61 @@
+// What a bench found, as a table for people and as JSON for programs.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/latency.h"
+#include "bench/machine.h"
+
+namespace sesame::bench {
+
+// One configuration. A sample is a text, a run is one call with `batch` of them.
+struct Result {
+  std::string model;  // as given
+  std::string engine = "sesame";
+  std::string precision;
+  std::string isa;
+  std::size_t batch = 1;
+  std::optional<std::size_t> length;  // tokens of each sample, special ones included; absent for real text
+  int threads = 1;
+  std::size_t runs = 0;
+  Latency latency_ms;  // of a run
+  double samples_per_s = 0;
+  double tokens_per_s = 0;      // real tokens
+  std::optional<double> gmacs;  // 10^9 multiply-adds executed in a run
+  std::optional<double> gmacs_per_s;
+  std::optional<double> peak_share;  // gmacs_per_s / (threads * the peak of one core for this precision)
+  double model_mib = 0;              // weights and tables as the engine keeps them
+  std::optional<double> peak_rss_mib;
+  double load_ms = 0;
+  std::optional<double> accuracy;           // share of the labelled texts answered with their label
+  std::optional<double> accuracy_in_scope;  // the same without the texts labelled "oos"
+  std::optional<double> agreement;          // share of the texts with the same answer as in fp32
+};
+
+struct Report {
+  Machine machine;
+  Peaks peaks;
+  std::vector<Result> results;
+};
+
+// {"schema": 1, "machine": {..., "peak_gmacs": {...}}, "results": [...]}, field names as above; null where absent.
+std::string to_json(const Report& report);
+
+// The machine in three lines, and what it can do at best.
+std::string machine_text(const Machine& machine, const Peaks& peaks);
+// {"cpu", "cores", ..., "peak_gmacs": {"fp32", "bf16", "int8"}, "memory_read_gb_per_s"}
+std::string machine_json(const Machine& machine, const Peaks& peaks);
+
+// One line a result under a heading; columns that no result fills are left out.
+std::string to_table(const std::vector<Result>& results);
+
+// Rows of cells as aligned columns, two blanks apart: the first `left` of them flush left, the others right.
+std::string align_columns(const std::vector<std::vector<std::string>>& rows, std::size_t left);
+
+// x with this many digits after the point.
+std::string fixed(double x, int digits);
+
+}  // namespace sesame::bench

@@ -1,0 +1,71 @@
+#include <nlohmann/json.hpp>
+
+#include "bench/report.h"
+
+namespace sesame::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json maybe(const auto& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json to_object(const Machine& machine, const Peaks& peaks) {
+  Json caches = Json::array();
+  for (const Cache& each : machine.caches) {
+    caches.push_back({{"level", each.level}, {"type", each.type}, {"kib", each.kib}});
+  }
+  return {{"cpu", machine.cpu},
+          {"cores", machine.cores},
+          {"logical_cpus", machine.logical_cpus},
+          {"levels", machine.levels},
+          {"isa", machine.isa},
+          {"caches", std::move(caches)},
+          {"memory_mib", machine.memory_mib},
+          {"system", machine.system},
+          {"compiler", machine.compiler},
+          {"peak_gmacs", {{"fp32", maybe(peaks.fp32)}, {"bf16", maybe(peaks.bf16)}, {"int8", maybe(peaks.int8)}}},
+          {"memory_read_gb_per_s", peaks.memory_read}};
+}
+
+Json to_object(const Latency& latency) {
+  return {{"mean", latency.mean}, {"std", latency.std}, {"min", latency.min},
+          {"p50", latency.p50},   {"p90", latency.p90}, {"p99", latency.p99}};
+}
+
+Json to_object(const Result& r) {
+  return {{"model", r.model},
+          {"engine", r.engine},
+          {"precision", r.precision},
+          {"isa", r.isa},
+          {"batch", r.batch},
+          {"length", maybe(r.length)},
+          {"threads", r.threads},
+          {"runs", r.runs},
+          {"latency_ms", to_object(r.latency_ms)},
+          {"samples_per_s", r.samples_per_s},
+          {"tokens_per_s", r.tokens_per_s},
+          {"gmacs", maybe(r.gmacs)},
+          {"gmacs_per_s", maybe(r.gmacs_per_s)},
+          {"peak_share", maybe(r.peak_share)},
+          {"model_mib", r.model_mib},
+          {"peak_rss_mib", maybe(r.peak_rss_mib)},
+          {"load_ms", r.load_ms},
+          {"accuracy", maybe(r.accuracy)},
+          {"accuracy_in_scope", maybe(r.accuracy_in_scope)},
+          {"agreement", maybe(r.agreement)}};
+}
+
+// Paths and CPU names may hold bytes that are no UTF-8.
+std::string dump(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+std::string machine_json(const Machine& machine, const Peaks& peaks) { return dump(to_object(machine, peaks)); }
+
+std::string to_json(const Report& report) {
+  Json results = Json::array();
+  for (const Result& each : report.results) results.push_back(to_object(each));
+  return dump({{"schema", 1}, {"machine", to_object(report.machine, report.peaks)}, {"results", std::move(results)}});
+}
+
+}  // namespace sesame::bench

@@ -1,0 +1,13 @@
+// int8 on load: which Linears of a float graph run on the int8 kernels.
+#pragma once
+
+#include "engine/graph.h"
+
+namespace sesame::engine {
+
+// Marks the encoder's sesame.Linear nodes with precision = "int8" and leaves the heads as they are: pooler and
+// classifier stay fp32. The encoder ends at the last LayerNormalization of a residual sum (an Add of two activations);
+// a Linear is the encoder's when such a normalization lies downstream. Returns how many were marked.
+int quantize_linears(Graph& graph);
+
+}  // namespace sesame::engine

@@ -1,0 +1,42 @@
+// The attention core of an encoder layer, found from its Softmax outward.
+//
+//   context = merge_heads(softmax(split_heads(q) split_heads(k)^T * scale, masked) split_heads(v))
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "engine/graph.h"
+#include "engine/normal_forms/matcher.h"
+#include "engine/shape_probe.h"
+#include "models/ragged.h"
+
+namespace sesame::models {
+
+// Why a pattern did not match: the node where it stopped.
+struct Mismatch {
+  engine::ValueId at = engine::kNoValue;  // the value whose producer was looked at
+  std::string expected;
+};
+
+struct AttentionPattern {
+  engine::ValueId query = engine::kNoValue;  // [batch, length, heads * head_dim], likewise key, value, context
+  engine::ValueId key = engine::kNoValue;
+  engine::ValueId value = engine::kNoValue;
+  engine::ValueId context = engine::kNoValue;
+  std::size_t heads = 0;
+  std::size_t head_dim = 0;
+  float scale = 1;
+  engine::ValueId mask = engine::kNoValue;  // [batch, 1, 1, length] with any of the ones left out
+  Mask mask_meaning;
+};
+
+// Whether the node is a softmax over attention scores: over the last axis of [batch, heads, queries, keys].
+bool is_attention_softmax(const engine::ShapeProbe& probe, const engine::Node& node);
+
+// The core around such a softmax, or nothing and why.
+std::optional<AttentionPattern> match_attention(const engine::Matcher& m, const engine::ShapeProbe& probe,
+                                                const engine::Node& softmax, Mismatch& why);
+
+}  // namespace sesame::models

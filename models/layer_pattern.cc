@@ -1,0 +1,185 @@
+#include "models/layer_pattern.h"
+
+#include <utility>
+
+namespace sesame::models {
+
+using engine::kNoValue;
+using engine::kSesame;
+using engine::Matcher;
+using engine::Node;
+using engine::ShapeProbe;
+using engine::ValueId;
+
+namespace {
+
+std::vector<const Node*> readers_of(const Matcher& m, ValueId id) {
+  std::vector<const Node*> out;
+  for (int n : m.uses().readers(id)) out.push_back(&m.graph().nodes[static_cast<std::size_t>(n)]);
+  return out;
+}
+
+class LayerMatch {
+ public:
+  LayerMatch(const Matcher& m, const ShapeProbe& probe, const AttentionPattern& attention, Mismatch& why)
+      : m_(m), probe_(probe), why_(why) {
+    layer_.attention = attention;
+  }
+
+  std::optional<LayerPattern> run() {
+    if (!match_projections()) return std::nullopt;
+    const ValueId attended = residual_norm(layer_.attention.context, layer_.input, layer_.attn_out, layer_.attn_norm);
+    if (attended == kNoValue || !match_feed_forward(attended)) return std::nullopt;
+    layer_.output = residual_norm(layer_.activation->outputs[0], attended, layer_.ffn_out, layer_.ffn_norm);
+    if (layer_.output == kNoValue || !check_sizes()) return std::nullopt;
+    return layer_;
+  }
+
+ private:
+  bool fail(ValueId at, std::string expected) {
+    why_ = {at, std::move(expected)};
+    return false;
+  }
+
+  // The probe knows the output's shape only if every product on the way fits.
+  bool check_sizes() {
+    const auto& input = probe_.shape(layer_.input);
+    const auto& output = probe_.shape(layer_.output);
+    if (!output || *output != *input) return fail(layer_.output, "a hidden state of the layer's own shape");
+    const std::int64_t hidden = input->back().first;
+    for (const Node* norm : {layer_.attn_norm, layer_.ffn_norm}) {
+      const bool fits = m_.is_vector(norm->inputs[1], hidden) && m_.is_vector(norm->inputs[2], hidden);
+      if (!fits) return fail(norm->outputs[0], "gamma and beta of the hidden size");
+    }
+    return true;
+  }
+
+  bool match_projections() {
+    const AttentionPattern& a = layer_.attention;
+    layer_.query = m_.made_by(a.query, "Linear", kSesame);
+    layer_.key = m_.made_by(a.key, "Linear", kSesame);
+    layer_.value = m_.made_by(a.value, "Linear", kSesame);
+    if (layer_.query == nullptr) return fail(a.query, "a Linear that makes the queries");
+    if (layer_.key == nullptr) return fail(a.key, "a Linear that makes the keys");
+    if (layer_.value == nullptr) return fail(a.value, "a Linear that makes the values");
+    layer_.input = layer_.query->inputs[0];
+    if (layer_.key->inputs[0] != layer_.input) return fail(a.key, "a Linear of the same input as the queries'");
+    if (layer_.value->inputs[0] != layer_.input) return fail(a.value, "a Linear of the same input as the queries'");
+    const auto& input = probe_.shape(layer_.input);
+    const auto& query = probe_.shape(a.query);
+    if (!input || !query || *input != *query) return fail(layer_.input, "a hidden state as wide as all heads together");
+    return true;
+  }
+
+  // LayerNormalization(residual + Linear(x)): its output, and the two nodes.
+  ValueId residual_norm(ValueId x, ValueId residual, const Node*& linear, const Node*& norm) {
+    linear = only_reader(x, "Linear", kSesame);
+    if (linear == nullptr) {
+      fail(x, "one Linear that reads this");
+      return kNoValue;
+    }
+    const ValueId y = linear->outputs[0];
+    const Node* add = only_reader(y, "Add");
+    if (add == nullptr || Matcher::other_operand(*add, y) != residual) {
+      fail(y, "the residual Add of the layer's input");
+      return kNoValue;
+    }
+    norm = only_reader(add->outputs[0], "LayerNormalization");
+    if (norm == nullptr || !is_affine_norm(*norm)) {
+      fail(add->outputs[0], "one LayerNormalization over the last axis that reads this");
+      return kNoValue;
+    }
+    return norm->outputs[0];
+  }
+
+  bool match_feed_forward(ValueId attended) {
+    for (const Node* node : readers_of(m_, attended)) {
+      if (node->is("Linear", kSesame)) layer_.ffn_in = node;
+    }
+    if (layer_.ffn_in == nullptr) return fail(attended, "a Linear that reads this");
+    const auto readers = readers_of(m_, layer_.ffn_in->outputs[0]);
+    const bool one = readers.size() == 1 && !m_.uses().is_graph_output(layer_.ffn_in->outputs[0]);
+    if (!one || !(readers[0]->is("Gelu") || readers[0]->is("Relu"))) {
+      return fail(layer_.ffn_in->outputs[0], "one Gelu or Relu that reads this");
+    }
+    layer_.activation = readers[0];
+    return true;
+  }
+
+  const Node* only_reader(ValueId id, std::string_view op, std::string_view domain = engine::kOnnx) const {
+    const auto readers = readers_of(m_, id);
+    const bool one = readers.size() == 1 && !m_.uses().is_graph_output(id);
+    return one && readers[0]->is(op, domain) ? readers[0] : nullptr;
+  }
+
+  // Over the last axis, with constant gamma and beta, and only its first output in use.
+  bool is_affine_norm(const Node& norm) const {
+    const auto rank = static_cast<std::int64_t>(probe_.rank(norm.inputs[0]));
+    const std::int64_t axis = norm.attributes.integer("axis", -1);
+    return (axis == -1 || axis == rank - 1) && m_.is_vector(norm.input(1)) && m_.is_vector(norm.input(2));
+  }
+
+  const Matcher& m_;
+  const ShapeProbe& probe_;
+  Mismatch& why_;
+  LayerPattern layer_;
+};
+
+// Whether a probed shape, aligned to the right, broadcasts to [batch, length(, hidden)].
+bool lies_along(const engine::ProbedShape& shape, const engine::ProbedShape& rows) {
+  if (shape.size() > rows.size()) return false;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const auto& have = shape[shape.size() - 1 - i];
+    if (!have.is(1) && !(have == rows[rows.size() - 1 - i])) return false;
+  }
+  return true;
+}
+
+bool add_addends(const Matcher& m, const ShapeProbe& probe, ValueId id, const engine::ProbedShape& rows,
+                 EmbeddingsPattern& out) {
+  const Node* node = m.uses().producer(id);
+  if (node != nullptr && node->is("Add")) {
+    return add_addends(m, probe, node->inputs[0], rows, out) && add_addends(m, probe, node->inputs[1], rows, out);
+  }
+  if (node != nullptr && node->is("Gather") && node->attributes.integer("axis", 0) == 0) {
+    const engine::Tensor& table = m.graph().constant(node->inputs[0]);
+    const auto& ids = probe.shape(node->inputs[1]);
+    const bool is_table = table && table.type() == engine::DType::f32 && table.rank() == 2 && rows[2].is(table.dim(1));
+    if (is_table && ids && lies_along(*ids, {rows[0], rows[1]})) {
+      out.addends.push_back({node->inputs[0], node->inputs[1]});
+      return true;
+    }
+  }
+  const auto& shape = probe.shape(id);
+  if (!shape || shape->empty() || !(shape->back() == rows[2]) || !lies_along(*shape, rows)) return false;
+  out.addends.push_back({kNoValue, id});
+  return true;
+}
+
+}  // namespace
+
+std::optional<LayerPattern> match_layer(const Matcher& m, const ShapeProbe& probe, const AttentionPattern& attention,
+                                        Mismatch& why) {
+  return LayerMatch(m, probe, attention, why).run();
+}
+
+EmbeddingsPattern match_embeddings(const Matcher& m, const ShapeProbe& probe, ValueId hidden) {
+  EmbeddingsPattern pattern;
+  const Node* norm = m.made_by(hidden, "LayerNormalization");
+  const auto& rows = probe.shape(hidden);
+  const bool is_norm =
+      norm != nullptr && m.is_vector(norm->input(1)) && m.is_vector(norm->input(2)) && rows && rows->size() == 3;
+  const bool last_axis =
+      is_norm && (norm->attributes.integer("axis", -1) == -1 || norm->attributes.integer("axis", -1) == 2);
+  if (last_axis && add_addends(m, probe, norm->inputs[0], *rows, pattern)) {
+    bool any_table = false;
+    for (const auto& addend : pattern.addends) any_table |= addend.table != kNoValue;
+    if (any_table) {
+      pattern.norm = norm;
+      return pattern;
+    }
+  }
+  return {{{kNoValue, hidden}}, nullptr};
+}
+
+}  // namespace sesame::models

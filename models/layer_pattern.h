@@ -1,0 +1,48 @@
+// An encoder layer in a graph of normal forms, found from its attention outward, and the embeddings before the first
+// one.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/graph.h"
+#include "engine/normal_forms/matcher.h"
+#include "engine/shape_probe.h"
+#include "models/attention_pattern.h"
+
+namespace sesame::models {
+
+struct LayerPattern {
+  AttentionPattern attention;
+  engine::ValueId input = engine::kNoValue;   // [batch, length, hidden]
+  engine::ValueId output = engine::kNoValue;  // likewise
+  // sesame.Linear nodes, LayerNormalization nodes and the activation, by index in the graph.
+  const engine::Node* query = nullptr;
+  const engine::Node* key = nullptr;
+  const engine::Node* value = nullptr;
+  const engine::Node* attn_out = nullptr;
+  const engine::Node* attn_norm = nullptr;
+  const engine::Node* ffn_in = nullptr;
+  const engine::Node* activation = nullptr;
+  const engine::Node* ffn_out = nullptr;
+  const engine::Node* ffn_norm = nullptr;
+};
+
+// input -> LayerNorm(input + attn_out(attention)) = h -> LayerNorm(h + ffn_out(act(ffn_in(h)))) -> output
+std::optional<LayerPattern> match_layer(const engine::Matcher& m, const engine::ShapeProbe& probe,
+                                        const AttentionPattern& attention, Mismatch& why);
+
+struct EmbeddingsPattern {
+  struct Addend {
+    engine::ValueId table = engine::kNoValue;  // constant [rows, hidden]; kNoValue: `input` is dense
+    engine::ValueId input = engine::kNoValue;  // ids, or dense rows
+  };
+  std::vector<Addend> addends;
+  const engine::Node* norm = nullptr;  // null: none
+};
+
+// LayerNorm(sum of gathered rows). Anything else gives one dense addend, the value itself.
+EmbeddingsPattern match_embeddings(const engine::Matcher& m, const engine::ShapeProbe& probe, engine::ValueId hidden);
+
+}  // namespace sesame::models

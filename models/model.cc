@@ -1,0 +1,164 @@
+#include "models/model.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "engine/folding.h"
+#include "engine/normal_forms/normal_forms.h"
+#include "engine/onnx_reader.h"
+#include "engine/quantize_linears.h"
+#include "engine/shape_probe.h"
+#include "engine/steps/linear_step.h"
+#include "models/encoder.h"
+#include "models/loading.h"
+
+namespace sesame {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Files {
+  fs::path onnx;
+  fs::path folder;  // of config and tokenizer
+};
+
+Files find_files(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw Error(path.string() + ": no such file or folder");
+  if (!fs::is_directory(path, ignored)) return {path, path.parent_path()};
+  for (const char* name : {"model.onnx", "onnx/model.onnx"}) {
+    if (fs::exists(path / name, ignored)) return {path / name, path};
+  }
+  throw Error(path.string() + ": expected model.onnx or onnx/model.onnx in this folder, found neither");
+}
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+void assign_inputs(LoadedModel& model, const engine::Graph& graph) {
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
+    const std::string& name = graph.value(graph.inputs[i]).name;
+    const auto index = static_cast<int>(i);
+    if (contains(name, "mask")) {
+      model.attention_mask = index;
+    } else if (contains(name, "type") || contains(name, "segment")) {
+      model.token_type_ids = index;
+    } else if (model.input_ids < 0 && (contains(name, "ids") || graph.inputs.size() == 1)) {
+      model.input_ids = index;
+    }
+  }
+}
+
+// Classes of the first output when it is [batch, classes].
+std::optional<std::size_t> classes(const engine::Graph& graph, const engine::ShapeProbe& probe) {
+  if (graph.outputs.empty()) return std::nullopt;
+  const auto& shape = probe.shape(graph.outputs[0]);
+  if (!shape || shape->size() != 2 || !(*shape)[1].is_constant()) return std::nullopt;
+  return static_cast<std::size_t>((*shape)[1].first);
+}
+
+std::vector<std::string> make_labels(const ModelConfig& config, std::size_t count) {
+  std::vector<std::string> labels(count);
+  const bool fits = config.labels.size() == count;
+  for (std::size_t i = 0; i < count; ++i) labels[i] = fits ? config.labels[i] : "LABEL_" + std::to_string(i);
+  return labels;
+}
+
+std::size_t token_limit(const LoadedModel& model, const engine::Graph& graph) {
+  std::int64_t limit = model.config.max_tokens().value_or(std::numeric_limits<std::int64_t>::max());
+  if (model.recognition.position_rows) limit = std::min(limit, *model.recognition.position_rows);
+  if (model.input_ids >= 0) {
+    const auto& shape = graph.value(graph.inputs[static_cast<std::size_t>(model.input_ids)]).declared_shape;
+    if (shape && shape->size() == 2 && (*shape)[1] > 0) limit = std::min(limit, (*shape)[1]);
+  }
+  return static_cast<std::size_t>(limit);
+}
+
+// The raw weights that were packed are not needed any more.
+void release_unused_constants(engine::Graph& graph) {
+  const engine::Uses uses(graph);
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    const auto id = static_cast<engine::ValueId>(v);
+    if (uses.readers(id).empty() && !uses.is_graph_output(id)) graph.value(id).constant = engine::Tensor();
+  }
+}
+
+std::size_t memory_of(const engine::Plan& plan) {
+  std::size_t bytes = 0;
+  for (std::size_t n = 0; n < plan.steps(); ++n) bytes += plan.step(n).weight_bytes();
+  const engine::Graph& graph = plan.graph();
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    const engine::Tensor& t = graph.value(static_cast<engine::ValueId>(v)).constant;
+    if (t) bytes += t.bytes();
+  }
+  return bytes;
+}
+
+void read_graph(LoadedModel& model, Precision precision) {
+  engine::Graph graph = engine::read_onnx(model.onnx_file);
+  try {
+    model.source = models::describe_source(graph);
+    engine::fold_constants(graph);
+    engine::to_normal_forms(graph);
+    if (precision == Precision::int8) engine::quantize_linears(graph);
+    model.precision = precision == Precision::int8 ? Precision::int8 : Precision::fp32;
+    const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
+    model.recognition = models::recognise_encoders(graph);
+    assign_inputs(model, graph);
+    if (class_count) model.labels = make_labels(model.config, *class_count);
+    engine::pack_linears(graph);
+    release_unused_constants(graph);
+    model.plan = std::make_unique<const engine::Plan>(std::move(graph));
+  } catch (const Error& e) {
+    throw Error(model.onnx_file.string() + ": " + e.what());
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
+  const Files files = find_files(path);
+  auto model = std::make_shared<LoadedModel>();
+  model->onnx_file = files.onnx;
+  model->config = read_model_config(files.folder);
+  if (!tokenizer_files(FolderFiles(files.folder)).empty()) model->tokenizer = load_tokenizer(files.folder);
+  read_graph(*model, options.precision);
+  model->max_tokens = token_limit(*model, model->plan->graph());
+  model->weight_bytes = memory_of(*model->plan);
+  return model;
+}
+
+std::string_view name(Precision precision) {
+  switch (precision) {
+    case Precision::automatic:
+      return "auto";
+    case Precision::fp32:
+      return "fp32";
+    case Precision::int8:
+      break;
+  }
+  return "int8";
+}
+
+Precision parse_precision(std::string_view text) {
+  for (Precision p : {Precision::automatic, Precision::fp32, Precision::int8}) {
+    if (text == name(p)) return p;
+  }
+  throw Error("precision: expected fp32, int8 or auto, found '" + std::string(text) + "'");
+}
+
+Model::Model(std::shared_ptr<const LoadedModel> loaded) : loaded_(std::move(loaded)) {}
+
+std::shared_ptr<const Model> Model::load(const fs::path& path, const ModelOptions& options) {
+  return std::make_shared<const Model>(load_model(path, options));
+}
+
+const std::vector<std::string>& Model::labels() const { return loaded_->labels; }
+std::size_t Model::max_tokens() const { return loaded_->max_tokens; }
+Precision Model::precision() const { return loaded_->precision; }
+
+}  // namespace sesame

@@ -1,0 +1,26 @@
+// A made-up WordPiece vocabulary, and the tokenizer's files around it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "models/synthesis/model_spec.h"
+
+namespace sesame::models::synthesis {
+
+// [PAD] [UNK] [CLS] [SEP] [MASK], the printable ASCII characters without capitals, "##" forms of letters and digits.
+inline constexpr std::int64_t kSmallestVocabulary = 5 + 68 + 36;
+
+// `size` different pieces: those above, in that order from [PAD] at 0, so that any lower-cased ASCII text tokenizes
+// without [UNK]; then pronounceable ones made from the seed, every second one a "##" continuation.
+std::vector<std::string> wordpiece_vocabulary(std::int64_t size, std::uint64_t seed);
+
+// Writes vocab.txt, tokenizer_config.json and special_tokens_map.json. Throws Error.
+void write_wordpiece(const ModelSpec& spec, const std::string& tokenizer_class, const std::filesystem::path& folder);
+
+// Writes a whole file. Throws Error that names it.
+void write_text(const std::string& text, const std::filesystem::path& file);
+
+}  // namespace sesame::models::synthesis

@@ -1,0 +1,195 @@
+// attention_f32 of every level against its reference, bit for bit, and against double precision.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels/fp_env.h"
+#include "kernels/reference_rows.h"
+#include "kernels/table.h"
+#include "tests/catch.h"
+#include "tests/kernels/fenced.h"
+#include "tests/kernels/guarded.h"
+#include "tests/kernels/hostile_host.h"
+#include "tests/kernels/row_values.h"
+#include "tests/kernels/same_bits.h"
+
+namespace sesame::kernels {
+namespace {
+
+struct Shape {
+  std::size_t queries, keys, head_dim;
+};
+
+// One head among others: rows are `gap` floats longer than the head, and the last row ends where memory does.
+struct Problem {
+  Problem(Shape s, std::size_t gap, bool with_bias)
+      : shape(s),
+        ld(static_cast<std::ptrdiff_t>(s.head_dim + gap)),
+        q(matrix(s.queries, s.head_dim, gap, 11)),
+        k(matrix(s.keys, s.head_dim, gap, 12)),
+        v(matrix(s.keys, s.head_dim, gap, 13)),
+        bias(normal_row(s.queries * s.keys, 14)),
+        has_bias(with_bias) {}
+
+  static std::vector<float> matrix(std::size_t rows, std::size_t columns, std::size_t gap, unsigned seed) {
+    return normal_row((rows - 1) * (columns + gap) + columns, seed + static_cast<unsigned>(rows));
+  }
+
+  AttentionF32 arguments(float* out, std::byte* scratch) {
+    return {.q = q.data(),
+            .ldq = ld,
+            .k = k.data(),
+            .ldk = ld,
+            .v = v.data(),
+            .ldv = ld,
+            .queries = shape.queries,
+            .keys = shape.keys,
+            .head_dim = shape.head_dim,
+            .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
+            .bias = has_bias ? bias.data() : nullptr,
+            .ld_bias = static_cast<std::ptrdiff_t>(shape.keys),
+            .out = out,
+            .ldo = static_cast<std::ptrdiff_t>(shape.head_dim),
+            .scratch = scratch};
+  }
+
+  Shape shape;
+  std::ptrdiff_t ld;
+  Fenced<float> q, k, v, bias;
+  bool has_bias;
+};
+
+std::vector<float> expected(Problem& p) {
+  std::vector<float> out(p.shape.queries * p.shape.head_dim);
+  reference::attention_f32(p.arguments(out.data(), nullptr));
+  return out;
+}
+
+void check_every_level(Problem& p) {
+  const Shape s = p.shape;
+  const std::vector<float> want = expected(p);
+  for (Isa isa : supported_isas()) {
+    INFO(name(isa) << ": queries " << s.queries << ", keys " << s.keys << ", head_dim " << s.head_dim << ", bias "
+                   << p.has_bias);
+    // What earlier calls left in scratch memory must not matter.
+    Guarded<std::byte> scratch(attention_f32_scratch(s.queries, s.keys, s.head_dim), std::byte{0xFF});
+    Guarded<float> out(want.size(), 99.0f);
+    table(isa).attention_f32(p.arguments(out.data(), scratch.data()));
+    CHECK(difference(want.data(), out.data(), want.size()) == "");
+    CHECK(out.intact());
+    CHECK(scratch.intact());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("attention_f32 gives the reference's bits at every level") {
+  std::vector<Shape> shapes;
+  for (std::size_t head_dim : {1, 4, 11, 16, 32, 33, 64, 128}) {
+    for (std::size_t keys : {1, 2, 15, 16, 17, 33, 48, 70}) shapes.push_back({5, keys, head_dim});
+  }
+  for (std::size_t queries = 1; queries <= 30; ++queries) shapes.push_back({queries, 37, 32});
+  shapes.push_back({128, 128, 64});
+  shapes.push_back({3, 300, 64});
+  for (const Shape& shape : shapes) {
+    for (bool bias : {false, true}) {
+      Problem p(shape, 7, bias);
+      check_every_level(p);
+    }
+  }
+}
+
+TEST_CASE("attention_f32 takes one bias row for all queries") {
+  Problem p({6, 21, 8}, 0, true);
+  std::vector<float> want(6 * 8), got(6 * 8), scratch(attention_f32_scratch(6, 21, 8) / sizeof(float) + 16);
+  for (Isa isa : supported_isas()) {
+    Guarded<std::byte> memory(attention_f32_scratch(6, 21, 8));
+    AttentionF32 a = p.arguments(want.data(), memory.data());
+    a.ld_bias = 0;
+    reference::attention_f32(a);
+    a.out = got.data();
+    table(isa).attention_f32(a);
+    CHECK(difference(want.data(), got.data(), want.size()) == "");
+  }
+}
+
+TEST_CASE("attention_f32 with infinite, missing and extreme scores gives the reference's bits") {
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  for (float odd : {-kInf, kInf, kNan, -3e38f, 1e30f, 1e-40f}) {
+    Problem p({4, 19, 16}, 3, true);
+    for (std::size_t j = 0; j < 19; ++j) p.bias.data()[j] = odd;  // all of row 0
+    p.bias.data()[19 + 18] = odd;
+    p.bias.data()[2 * 19] = odd;
+    check_every_level(p);
+    Problem zero({4, 19, 16}, 3, false);
+    for (std::size_t d = 0; d < 16; ++d) zero.k.data()[18 * 19 + d] = odd;  // the last key, which padding repeats
+    check_every_level(zero);
+  }
+}
+
+TEST_CASE("attention_f32 is near its formula in double precision") {
+  const Shape s{9, 50, 64};
+  Problem p(s, 0, true);
+  Guarded<std::byte> scratch(attention_f32_scratch(s.queries, s.keys, s.head_dim));
+  std::vector<float> out(s.queries * s.head_dim);
+  table(default_isa()).attention_f32(p.arguments(out.data(), scratch.data()));
+  for (std::size_t i = 0; i < s.queries; ++i) {
+    std::vector<double> score(s.keys);
+    for (std::size_t j = 0; j < s.keys; ++j) {
+      for (std::size_t d = 0; d < s.head_dim; ++d) score[j] += double(p.q.data()[i * 64 + d]) * p.k.data()[j * 64 + d];
+      score[j] = score[j] / 8 + p.bias.data()[i * s.keys + j];
+    }
+    const double highest = *std::max_element(score.begin(), score.end());
+    double sum = 0;
+    for (double& v : score) sum += v = std::exp(v - highest);
+    for (std::size_t d = 0; d < s.head_dim; ++d) {
+      double want = 0, size = 0;
+      for (std::size_t j = 0; j < s.keys; ++j) {
+        want += score[j] / sum * p.v.data()[j * 64 + d];
+        size += score[j] / sum * std::abs(p.v.data()[j * 64 + d]);
+      }
+      // A score of 64 terms of size 1 is off by at most 64 * 2^-24 * 64 / 8 and shifts p by as much, relatively; the
+      // chain over keys adds 50 roundings.
+      CHECK(std::abs(out[i * 64 + d] - want) <= size * (2 * 512 + 60) * 0x1p-24);
+    }
+  }
+}
+
+TEST_CASE("attention_f32 of equal keys is the mean of the values") {
+  // q = 0: every score is 0, every p is 1, and the sums of small integers are exact.
+  const Shape s{3, 8, 4};
+  Problem p(s, 0, false);
+  std::fill_n(p.q.data(), 12, 0.0f);
+  for (std::size_t j = 0; j < 8; ++j) {
+    for (std::size_t d = 0; d < 4; ++d) p.v.data()[4 * j + d] = static_cast<float>(j * (d + 1));
+  }
+  Guarded<std::byte> scratch(attention_f32_scratch(3, 8, 4));
+  std::vector<float> out(12);
+  for (Isa isa : supported_isas()) {
+    table(isa).attention_f32(p.arguments(out.data(), scratch.data()));
+    CHECK(out == std::vector<float>{3.5f, 7, 10.5f, 14, 3.5f, 7, 10.5f, 14, 3.5f, 7, 10.5f, 14});
+  }
+}
+
+TEST_CASE("attention_f32 does not depend on the host's floating-point environment or on other queries") {
+  Problem p({20, 45, 32}, 0, false);
+  const std::vector<float> want = expected(p);
+  Guarded<std::byte> scratch(attention_f32_scratch(20, 45, 32));
+  std::vector<float> got(want.size());
+  for (Isa isa : supported_isas()) {
+    {
+      const HostileHost host;
+      const DefaultFpEnvironment environment;
+      table(isa).attention_f32(p.arguments(got.data(), scratch.data()));
+    }
+    CHECK(difference(want.data(), got.data(), want.size()) == "");
+    AttentionF32 last = p.arguments(got.data(), scratch.data());
+    last.q += 19 * last.ldq;
+    last.queries = 1;
+    table(isa).attention_f32(last);
+    CHECK(difference(want.data() + 19 * 32, got.data(), 32) == "");
+  }
+}
+
+}  // namespace sesame::kernels

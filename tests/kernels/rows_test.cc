@@ -1,0 +1,242 @@
+// Row kernels of every level against their reference, bit for bit, and the reference against double precision.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/fp_env.h"
+#include "kernels/reference_rows.h"
+#include "kernels/table.h"
+#include "tests/catch.h"
+#include "tests/kernels/fenced.h"
+#include "tests/kernels/guarded.h"
+#include "tests/kernels/hostile_host.h"
+#include "tests/kernels/row_values.h"
+#include "tests/kernels/same_bits.h"
+
+namespace sesame::kernels {
+namespace {
+
+constexpr Activation kActivations[] = {Activation::none, Activation::gelu_erf, Activation::gelu_tanh, Activation::relu,
+                                       Activation::tanh};
+constexpr float kEpsilon = 1e-12f;
+
+// A kernel that makes n floats of n floats, beside its reference.
+struct RowKernel {
+  std::string name;
+  std::function<void(const Table&, const float* x, std::size_t n, float* y)> kernel;
+  std::function<void(const float* x, std::size_t n, float* y)> reference;
+};
+
+std::function<void(const float*, std::size_t, float*)> each(float (*function)(float)) {
+  return [function](const float* x, std::size_t n, float* y) { std::transform(x, x + n, y, function); };
+}
+
+RowKernel layernorm(std::size_t n) {
+  const auto gamma = std::make_shared<Fenced<float>>(normal_row(n, 91)),
+             beta = std::make_shared<Fenced<float>>(normal_row(n, 92));
+  return {"layernorm_row",
+          [=](const Table& t, const float* x, std::size_t size, float* y) {
+            t.layernorm_row(x, gamma->data(), beta->data(), kEpsilon, size, y);
+          },
+          [=](const float* x, std::size_t size, float* y) {
+            reference::layernorm_row(x, gamma->data(), beta->data(), kEpsilon, size, y);
+          }};
+}
+
+std::vector<RowKernel> row_kernels(std::size_t n) {
+  std::vector<RowKernel> all = {
+      layernorm(n),
+      {"softmax_row", [](const Table& t, const float* x, std::size_t size, float* y) { t.softmax_row(x, size, y); },
+       reference::softmax_row},
+      {"exp_row", [](const Table& t, const float* x, std::size_t size, float* y) { t.exp_row(x, size, y); },
+       each(reference::exp)},
+      {"erf_row", [](const Table& t, const float* x, std::size_t size, float* y) { t.erf_row(x, size, y); },
+       each(reference::erf)},
+      {"tanh_row", [](const Table& t, const float* x, std::size_t size, float* y) { t.tanh_row(x, size, y); },
+       each(reference::tanh)}};
+  for (Activation activation : kActivations) {
+    all.push_back(
+        {"activation_row " + std::to_string(static_cast<int>(activation)),
+         [=](const Table& t, const float* x, std::size_t size, float* y) { t.activation_row(activation, x, size, y); },
+         [=](const float* x, std::size_t size, float* y) {
+           std::transform(x, x + size, y, [=](float v) { return reference::activate(activation, v); });
+         }});
+  }
+  return all;
+}
+
+void check_row_kernel(const RowKernel& k, const Table& t, const NamedRow& row) {
+  const std::size_t n = row.x.size();
+  INFO(k.name << " at " << name(t.isa) << ", n " << n << ", " << row.name);
+  std::vector<float> want(n);
+  k.reference(row.x.data(), n, want.data());
+  Fenced<float> x(row.x);
+  Guarded<float> y(n, 99.0f);
+  k.kernel(t, x.data(), n, y.data());
+  CHECK(difference(want.data(), y.data(), n) == "");
+  CHECK(y.intact());
+  k.kernel(t, x.data(), n, x.data());
+  CHECK(difference(want.data(), x.data(), n) == "");  // in place
+}
+
+void check_quantize(const Table& t, const NamedRow& row) {
+  const std::size_t n = row.x.size(), padded = (n + 3) / 4 * 4;
+  INFO("quantize_row_u8 at " << name(t.isa) << ", n " << n << ", " << row.name);
+  Guarded<std::uint8_t> want(padded), got(padded);
+  const float want_scale = reference::quantize_row_u8(row.x.data(), n, want.data());
+  Fenced<float> x(row.x);
+  const float got_scale = t.quantize_row_u8(x.data(), n, got.data());
+  CHECK(same_bits(want_scale, got_scale));
+  CHECK(want.same_bytes(got));
+  CHECK(got.intact());
+}
+
+void check_add_and_sum(const Table& t, const NamedRow& row) {
+  const std::size_t n = row.x.size();
+  INFO("add_row, sum_row at " << name(t.isa) << ", n " << n << ", " << row.name);
+  Fenced<float> x(row.x);
+  CHECK(same_bits(reference::sum_row(row.x.data(), n), t.sum_row(x.data(), n)));
+  const std::vector<float> before = normal_row(n, 77);
+  std::vector<float> want(n);
+  for (std::size_t i = 0; i < n; ++i) want[i] = before[i] + row.x[i];
+  Guarded<float> y(n);
+  std::copy_n(before.data(), n, y.data());
+  t.add_row(x.data(), n, y.data());
+  CHECK(difference(want.data(), y.data(), n) == "");
+  CHECK(y.intact());
+}
+
+}  // namespace
+
+TEST_CASE("Row kernels give the reference's bits at every level, in their bounds and in place") {
+  for (std::size_t n : row_sizes()) {
+    const std::vector<NamedRow> rows = rows_of(n);
+    for (const RowKernel& kernel : row_kernels(n)) {
+      for (Isa isa : supported_isas()) {
+        for (const NamedRow& row : rows) check_row_kernel(kernel, table(isa), row);
+      }
+    }
+  }
+}
+
+TEST_CASE("quantize_row_u8, add_row and sum_row give the reference's bits at every level") {
+  for (std::size_t n : row_sizes()) {
+    for (const NamedRow& row : rows_of(n)) {
+      for (Isa isa : supported_isas()) {
+        check_quantize(table(isa), row);
+        check_add_and_sum(table(isa), row);
+      }
+    }
+  }
+}
+
+TEST_CASE("Row kernels do not depend on the host's floating-point environment") {
+  const std::size_t n = 203;
+  std::vector<float> x = normal_row(n, 5, 1e-38f);
+  for (std::size_t i = 0; i < n; i += 3) x[i] = 0.3f * static_cast<float>(i);
+  for (Isa isa : supported_isas()) {
+    for (const RowKernel& kernel : row_kernels(n)) {
+      INFO(kernel.name << " at " << name(isa));
+      std::vector<float> want(n), got(n), unprotected(n);
+      kernel.kernel(table(isa), x.data(), n, want.data());
+      {
+        const HostileHost host;
+        const DefaultFpEnvironment environment;
+        kernel.kernel(table(isa), x.data(), n, got.data());
+      }
+      CHECK(difference(want.data(), got.data(), n) == "");
+    }
+  }
+  // The host is hostile indeed: without protection the bits differ.
+  const HostileHost host;
+  float y[16];
+  table(default_isa()).layernorm_row(x.data(), x.data(), x.data(), kEpsilon, 16, y);
+  const DefaultFpEnvironment environment;
+  float want[16];
+  table(default_isa()).layernorm_row(x.data(), x.data(), x.data(), kEpsilon, 16, want);
+  CHECK(difference(want, y, 16) != "");
+}
+
+TEST_CASE("layernorm_row is near its formula in double precision") {
+  for (std::size_t n : {1, 2, 17, 64, 768, 3072}) {
+    const std::vector<float> x = normal_row(n, 3, 2.0f), gamma = normal_row(n, 4), beta = normal_row(n, 5);
+    std::vector<float> y(n);
+    const float epsilon = 1e-5f;
+    table(default_isa()).layernorm_row(x.data(), gamma.data(), beta.data(), epsilon, n, y.data());
+    double mean = 0, variance = 0;
+    for (float v : x) mean += v;
+    mean /= static_cast<double>(n);
+    for (float v : x) variance += (v - mean) * (v - mean);
+    const double inverse = 1 / std::sqrt(variance / static_cast<double>(n) + epsilon);
+    // The sums of n terms pass through n / 64 + 6 additions, each with a relative error of 2^-24; a few roundings more.
+    const double rounding = (static_cast<double>(n) / 64 + 16) * 0x1p-24;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double want = (x[i] - mean) * inverse * gamma[i] + beta[i];
+      const double tolerance = rounding * (8 * inverse * std::abs(gamma[i]) + std::abs(want) + std::abs(beta[i]));
+      CAPTURE(n, i, want, y[i], tolerance);
+      CHECK(std::abs(y[i] - want) <= tolerance);
+    }
+  }
+}
+
+TEST_CASE("softmax_row is near its formula in double precision") {
+  for (std::size_t n : {1, 2, 17, 64, 512}) {
+    const std::vector<float> x = normal_row(n, 6, 5.0f);
+    std::vector<float> y(n);
+    table(default_isa()).softmax_row(x.data(), n, y.data());
+    const double highest = *std::max_element(x.begin(), x.end());
+    double sum = 0;
+    for (float v : x) sum += std::exp(v - highest);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double want = std::exp(x[i] - highest) / sum;
+      // x - max is rounded (2^-24 |x - max|, which exp makes relative); exp, the sum and the division follow.
+      const double tolerance = want * 0x1p-24 * (std::abs(x[i] - highest) + 2 + static_cast<double>(n) / 64 + 8 + 1);
+      CAPTURE(n, i, want, y[i]);
+      CHECK(std::abs(y[i] - want) <= tolerance);
+    }
+  }
+}
+
+TEST_CASE("quantize_row_u8 on rows that can be checked by eye") {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
+  struct Example {
+    std::vector<float> x;
+    float scale;
+    std::vector<std::uint8_t> q;
+  };
+  const Example examples[] = {
+      {{127.0f, -127.0f, 0.0f, 1.0f}, 1.0f, {255, 1, 128, 129}},
+      {{127.0f, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f}, 1.0f, {255, 128, 130, 130, 128, 126, 128, 128}},  // half to even
+      {{0.0f}, 0.0f, {128, 128, 128, 128}},
+      {{0x1p-101f, -0x1p-101f}, 0.0f, {128, 128, 128, 128}},
+      {{0x1p-100f}, 0x1p-100f / 127.0f, {255, 128, 128, 128}},
+      {{1.0f, kNan}, kNan, {128, 128, 128, 128}},
+      {{-kInf, 1.0f}, kNan, {128, 128, 128, 128}},
+      {{3.4028235e38f, -1.0f}, 3.4028235e38f / 127.0f, {255, 128, 128, 128}},
+  };
+  for (Isa isa : supported_isas()) {
+    for (const Example& example : examples) {
+      INFO(name(isa) << ", first element " << example.x[0]);
+      std::vector<std::uint8_t> q(example.q.size());
+      CHECK(same_bits(table(isa).quantize_row_u8(example.x.data(), example.x.size(), q.data()), example.scale));
+      CHECK(q == example.q);
+    }
+  }
+}
+
+TEST_CASE("sum_row adds in its fixed order") {
+  // 2^24 swallows a 1 that meets it, and partial sum 0 takes elements 0 and 64: the 1 at 64 is lost, those at 1 and 65
+  // are added to each other first.
+  std::vector<float> x(66, 0.0f);
+  x[0] = 0x1p24f;
+  x[64] = 1.0f;
+  x[1] = x[65] = 1.0f;
+  for (Isa isa : supported_isas()) CHECK(table(isa).sum_row(x.data(), x.size()) == 0x1p24f + 2.0f);
+}
+
+}  // namespace sesame::kernels

@@ -1,0 +1,35 @@
+#include "tools/options.h"
+
+namespace sesame::tools {
+
+CLI::Validator precision_validator() {
+  return {[](std::string& text) -> std::string {
+            try {
+              parse_precision(text);
+            } catch (const Error& error) {
+              return error.what();
+            }
+            return {};
+          },
+          "", "precision"};
+}
+
+CLI::Option* add_model(CLI::App& command, std::string& model) {
+  return command.add_option("MODEL", model, "Folder in the Hugging Face layout, or .onnx file")->required();
+}
+
+CLI::Option* add_precision(CLI::App& command, std::string& precision) {
+  return command.add_option("--precision", precision, "fp32, int8, or auto: what the file holds")
+      ->check(precision_validator())
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
+CLI::Option* add_threads(CLI::App& command, int& threads) {
+  return command.add_option("--threads", threads, "Threads of one call")
+      ->check(CLI::Range(1, kMaxThreads))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+}  // namespace sesame::tools

@@ -1,0 +1,35 @@
+#include "tools/process.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+namespace sesame::tools {
+namespace {
+
+constexpr const char* kSelf = "/proc/self/exe";
+constexpr const char* kRestarted = "SESAME_RESTARTED";  // ends a loop if the environment does not survive
+
+// An emulator such as qemu-user answers for /proc/self/exe with the program that it emulates, while exec would start
+// the emulator; it does not answer for the second name.
+bool runs_natively() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink(kSelf, error);
+  return !error && self == std::filesystem::read_symlink("/proc/thread-self/exe", error) && !error;
+}
+
+}  // namespace
+
+void restart_with_passive_waiting(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv(kRestarted) != nullptr) return;
+  if (!runs_natively() || access(kSelf, X_OK) != 0) return;
+  if (setenv("OMP_WAIT_POLICY", "passive", 1) != 0 || setenv(kRestarted, "1", 1) != 0) return;
+  execv(kSelf, argv);  // returns only when it failed; then we go on as we are
+}
+
+void die_quietly_on_closed_pipe() { std::signal(SIGPIPE, SIG_DFL); }
+
+}  // namespace sesame::tools

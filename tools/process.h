@@ -1,0 +1,14 @@
+// What has to be settled about this process before any work starts.
+#pragma once
+
+namespace sesame::tools {
+
+// libgomp reads its wait policy when it is loaded, before main, and by default burns a few milliseconds of every core
+// after each parallel region. So a process that was started without OMP_WAIT_POLICY sets it to passive and starts
+// itself once more. Returns, having changed nothing else, when the policy is set or a second start is not possible.
+void restart_with_passive_waiting(char** argv);
+
+// A closed pipe ends the process quietly, also when the parent ignores SIGPIPE.
+void die_quietly_on_closed_pipe();
+
+}  // namespace sesame::tools

@@ -27,8 +27,8 @@ void form_layernorms(Graph& graph);
 void form_gelus(Graph& graph);
 
 // Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
-// dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must not
-// keep a fused region alive. Costs nothing once a plan is bound.
+// dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must
+// not keep a fused region alive. Costs nothing once a plan is bound.
 void anchor_shapes(Graph& graph);
 
 }  // namespace sesame::engine

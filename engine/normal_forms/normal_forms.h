@@ -14,6 +14,10 @@ namespace sesame::engine {
 // All of the below, in the order in which they build on each other, and without the nodes that became dead.
 void to_normal_forms(Graph& graph);
 
+// ONNX Runtime's SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu, FusedGemm and FusedMatMul become
+// the plain operators that they stand for.
+void take_fusions_apart(Graph& graph);
+
 // Nodes that compute the same from the same inputs become one.
 void merge_common_nodes(Graph& graph);
 
@@ -27,8 +31,8 @@ void form_layernorms(Graph& graph);
 void form_gelus(Graph& graph);
 
 // Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
-// dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must not
-// keep a fused region alive. Costs nothing once a plan is bound.
+// dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must
+// not keep a fused region alive. Costs nothing once a plan is bound.
 void anchor_shapes(Graph& graph);
 
 }  // namespace sesame::engine

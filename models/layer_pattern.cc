@@ -41,7 +41,7 @@ class LayerMatch {
     const ValueId attended = residual_norm(layer_.attention.context, layer_.input, layer_.attn_out, layer_.attn_norm);
     if (attended == kNoValue || !match_feed_forward(attended)) return std::nullopt;
     layer_.output = residual_norm(layer_.activation->output(0), attended, layer_.ffn_out, layer_.ffn_norm);
-    if (layer_.output == kNoValue) return std::nullopt;
+    if (layer_.output == kNoValue || !check_sizes()) return std::nullopt;
     return layer_;
   }
 
@@ -49,6 +49,14 @@ class LayerMatch {
   bool fail(ValueId at, std::string expected) {
     why_ = {at, std::move(expected)};
     return false;
+  }
+
+  // The probe knows the output's shape only if every product on the way fits.
+  bool check_sizes() {
+    const auto& input = probe_.shape(layer_.input);
+    const auto& output = probe_.shape(layer_.output);
+    if (output && *output == *input) return true;
+    return fail(layer_.output, "a hidden state of the layer's own shape");
   }
 
   bool match_projections() {

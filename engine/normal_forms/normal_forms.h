@@ -14,6 +14,10 @@ namespace sesame::engine {
 // All of the below, in the order in which they build on each other, and without the nodes that became dead.
 void to_normal_forms(Graph& graph);
 
+// ONNX Runtime's SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu, FusedGemm and FusedMatMul become
+// the plain operators that they stand for.
+void take_fusions_apart(Graph& graph);
+
 // Nodes that compute the same from the same inputs become one.
 void merge_common_nodes(Graph& graph);
 

@@ -24,7 +24,7 @@ void ScoreBias::check(const HeadShape& s, const Tensor& mask, const Tensor& bias
   if (bias) {
     check_type("the attention bias", bias.type(), Types<float, Half>{});
     const Shape full{s.batch, s.heads, s.queries, s.total()};
-    if (bias.rank() != 4 || bias.dim(2) != full[2] || bias.dim(3) != full[3] || broadcast(bias.shape(), full) != full) {
+    if (bias.rank() != 4 || bias.dim(2) != full[2] || bias.dim(3) != full[3] || !broadcasts_to(bias.shape(), full)) {
       throw Error("the attention bias has shape " + to_string(bias.shape()) + ", expected " + to_string(full));
     }
   }

@@ -143,12 +143,11 @@ class PReluOperator : public Binary<PRelu, Numbers> {
  public:
   using Binary::Binary;
   void infer(Inference& io) const override {
-    Binary::infer(io);
-    const Shape out = broadcast(io.input(0).shape(), io.input(1).shape());
-    if (out != io.input(0).shape()) {
+    if (!broadcasts_to(io.input(1).shape(), io.input(0).shape())) {
       throw Error("slope of shape " + to_string(io.input(1).shape()) + " does not broadcast to " +
                   to_string(io.input(0).shape()));
     }
+    Binary::infer(io);
   }
 };
 

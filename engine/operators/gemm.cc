@@ -29,7 +29,7 @@ class Gemm : public MatrixProduct {
     Shape shape = product_shape(inputs[0], left(inputs), inputs[1], right(inputs));
     if (io.has(2)) {
       check_same_type(io, 0, 2);
-      if (broadcast(io.input(2).shape(), shape) != shape) {
+      if (!broadcasts_to(io.input(2).shape(), shape)) {
         throw Error("C of shape " + to_string(io.input(2).shape()) + " does not broadcast to " + to_string(shape));
       }
     }

@@ -57,6 +57,15 @@ Shape broadcast_strides(const Shape& shape, const Shape& to) {
   return strides;
 }
 
+bool broadcasts_to(const Shape& shape, const Shape& to) {
+  if (shape.size() > to.size()) return false;
+  const std::size_t shift = to.size() - shape.size();
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] != 1 && shape[axis] != to[axis + shift]) return false;
+  }
+  return true;
+}
+
 void copy_row(const std::byte* from, std::int64_t stride, std::size_t n, std::size_t bytes, std::byte* to) {
   if (stride == 1) {
     std::memcpy(to, from, n * bytes);

@@ -18,6 +18,9 @@ Shape strides_of(const Shape& shape);
 // The strides with which a tensor of `shape` is read when it is broadcast to `to`: 0 along repeated axes.
 Shape broadcast_strides(const Shape& shape, const Shape& to);
 
+// Whether a tensor of `shape` can be broadcast to `to` as it is.
+bool broadcasts_to(const Shape& shape, const Shape& to);
+
 // Visits the elements of `shape` in row-major order while N operands advance by strides of their own. Axes over which
 // all operands advance evenly are merged; what is then the innermost is handed out as one row, so that same shapes make
 // a single row and a bias makes a row of its length.

@@ -74,7 +74,7 @@ class SkipLayerNormalization : public Operator {
     check_same_type(io, 0, 1);
     const Tensor& x = io.input(0);
     if (x.rank() == 0) throw Error("the input is a scalar");
-    if (broadcast(io.input(1).shape(), x.shape()) != x.shape()) {
+    if (!broadcasts_to(io.input(1).shape(), x.shape())) {
       throw Error("skip of shape " + to_string(io.input(1).shape()) + " does not fit " + to_string(x.shape()));
     }
     for (std::size_t i = 2; i < io.input_count(); ++i) {

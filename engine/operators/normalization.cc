@@ -55,7 +55,7 @@ class LayerNormalization : public Operator {
       if (!io.has(i)) continue;
       if ((x.type() == DType::f64) != (io.input(i).type() == DType::f64)) check_same_type(io, 0, i);
       check_type(io, i, Floats{});
-      if (broadcast(io.input(i).shape(), row) != row) {
+      if (!broadcasts_to(io.input(i).shape(), row)) {
         throw Error("scale or bias of shape " + to_string(io.input(i).shape()) + " does not broadcast to " +
                     to_string(row));
       }

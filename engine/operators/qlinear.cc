@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/operators/loops.h"
+#include "engine/operators/elementwise.h"
 #include "engine/operators/quantization.h"
 #include "engine/operators/registry.h"
 
@@ -41,8 +41,46 @@ Values byte_values(DType type, float scale, std::int32_t zero) {
 
 const std::uint8_t* raw_bytes(const Tensor& t) { return static_cast<const std::uint8_t*>(t.raw()); }
 
+// fma(a, b, c) for a small integer a: the product is exact in double, and the sum of operands of these magnitudes too.
+float multiply_add(std::int32_t a, float b, float c) {
+  return static_cast<float>(static_cast<double>(a) * static_cast<double>(b) + static_cast<double>(c));
+}
+
+// How two bytes become one. The order of the arithmetic is ONNX Runtime's, since a last bit decides which of two
+// results a tie becomes, and quantized graphs pass that on.
+struct PairParameters {
+  float a_scale, b_scale, y_scale;
+  std::int32_t a_zero, b_zero, y_zero;
+};
+
+// round(a * ra + (b * rb + z - (ra * za + rb * zb))), r = scale / scale of the result.
+class QuantizedSum {
+ public:
+  QuantizedSum(const PairParameters& p) : ra_(p.a_scale / p.y_scale), rb_(p.b_scale / p.y_scale) {
+    const float zeros = ra_ * static_cast<float>(p.a_zero) + rb_ * static_cast<float>(p.b_zero);
+    fixed_ = static_cast<float>(p.y_zero) - zeros;
+  }
+  float operator()(std::int32_t a, std::int32_t b) const { return multiply_add(a, ra_, multiply_add(b, rb_, fixed_)); }
+
+ private:
+  float ra_, rb_, fixed_;
+};
+
+// round((a - za) * (b - zb) * (sa * sb / sy) + z).
+class QuantizedProduct {
+ public:
+  QuantizedProduct(const PairParameters& p) : p_(p), ratio_(p.a_scale * p.b_scale / p.y_scale) {}
+  float operator()(std::int32_t a, std::int32_t b) const {
+    return static_cast<float>((a - p_.a_zero) * (b - p_.b_zero)) * ratio_ + static_cast<float>(p_.y_zero);
+  }
+
+ private:
+  PairParameters p_;
+  float ratio_;
+};
+
 // A, scale, zero point, B, scale, zero point, scale and zero point of the result.
-template <bool kMultiply>
+template <class Fn>
 class QLinearBinary : public Operator {
  public:
   QLinearBinary(const Graph& graph, const Node& node) {
@@ -60,28 +98,11 @@ class QLinearBinary : public Operator {
   }
   void compute(const Execution& e) const override {
     for (std::size_t i : {1u, 4u, 6u}) check_scales(e.inputs[i]);
-    visit_in(ByteTypes{}, e.outputs[0].type(), [&](auto q) { apply<decltype(q)>(e); });
-  }
-
- private:
-  template <class Q>
-  static void apply(const Execution& e) {
-    const Tensor& a = e.inputs[0];
-    const Tensor& b = e.inputs[3];
-    const Tensor& y = e.outputs[0];
-    const Values va = byte_values(a.type(), scale_at(e.inputs[1], 0), zero_point_at(optional(e, 2), 0));
-    const Values vb = byte_values(b.type(), scale_at(e.inputs[4], 0), zero_point_at(optional(e, 5), 0));
-    const float scale = scale_at(e.inputs[6], 0);
-    const std::int32_t zero = zero_point_at(optional(e, 7), 0);
-    const LoopNest<2> nest(y.shape(),
-                           {broadcast_strides(a.shape(), y.shape()), broadcast_strides(b.shape(), y.shape())});
-    Q* to = y.data<Q>();
-    nest.for_each_row([&](const auto& at) {
-      const std::uint8_t* pa = raw_bytes(a) + at[0];
-      const std::uint8_t* pb = raw_bytes(b) + at[1];
-      for (std::size_t i = 0; i < nest.row(); ++i, pa += nest.row_stride(0), pb += nest.row_stride(1)) {
-        *to++ = quantized<Q>(kMultiply ? va[*pa] * vb[*pb] : va[*pa] + vb[*pb], scale, zero);
-      }
+    const Fn fn({scale_at(e.inputs[1], 0), scale_at(e.inputs[4], 0), scale_at(e.inputs[6], 0),
+                 zero_point_at(optional(e, 2), 0), zero_point_at(optional(e, 5), 0), zero_point_at(optional(e, 7), 0)});
+    visit_in(ByteTypes{}, e.outputs[0].type(), [&](auto q) {
+      using Q = decltype(q);
+      zip<Q, Q>(e.inputs[0], e.inputs[3], e.outputs[0], [&](Q a, Q b) { return saturated<Q>(fn(a, b), 0); });
     });
   }
 };
@@ -141,10 +162,14 @@ StepFactory unary(QLinearUnary::Function function) {
 
 // X, scale, zero point, scale and zero point of the result. Before opset 13 (attribute `opset`) all axes from `axis` on
 // are one row.
+//
+// The result counts whole units of its scale, as ONNX Runtime does it: round(e * floor(1 / scale) / sum of e), where e
+// comes from a table over the distance from the row's maximum.
 class QLinearSoftmax : public Operator {
  public:
   QLinearSoftmax(const Graph& graph, const Node& node)
-      : flattens_(node.attributes.integer("opset", 13) < 13), axis_(node.attributes.integer("axis", -1)) {
+      : flattens_(node.attributes.integer("opset", 13) < 13),
+        axis_(node.attributes.integer("axis", flattens_ ? 1 : -1)) {
     check_inputs(node, 4, 5);
     for (std::size_t i : {1u, 3u}) check_constant_scales(graph, node, i);
   }
@@ -167,20 +192,33 @@ class QLinearSoftmax : public Operator {
   }
 
  private:
+  // exp(-distance * scale), all raised as far as a sum of n of them allows, so that small ones keep their bits.
+  static Values exponentials(float scale, std::int64_t n) {
+    const double most = std::log(static_cast<double>(std::numeric_limits<float>::max() / static_cast<float>(n)));
+    const double shift = scale > 0 ? std::max(0.0, most - 5) / static_cast<double>(scale) : 0;
+    Values table;
+    for (int distance = 0; distance < 256; ++distance) {
+      const double exponent = (shift - distance) * static_cast<double>(scale);
+      table[static_cast<std::size_t>(distance)] = static_cast<float>(std::exp(exponent));
+    }
+    return table;
+  }
+
   template <class Q>
   static void apply(const Execution& e, std::int64_t n, std::int64_t stride) {
-    const Tensor& x = e.inputs[0];
-    const Values values = byte_values(x.type(), scale_at(e.inputs[1], 0), zero_point_at(optional(e, 2), 0));
-    const float scale = scale_at(e.inputs[3], 0);
+    const Values table = exponentials(scale_at(e.inputs[1], 0), n);
+    const float units = std::floor(1.0f / scale_at(e.inputs[3], 0));
     const std::int32_t zero = zero_point_at(optional(e, 4), 0);
-    std::vector<float> row(static_cast<std::size_t>(n));
-    for (std::int64_t i = 0; i < x.size() / n; ++i) {
+    for (std::int64_t i = 0; i < e.inputs[0].size() / n; ++i) {
       const std::int64_t begin = i / stride * n * stride + i % stride;
-      for (std::int64_t j = 0; j < n; ++j) row[static_cast<std::size_t>(j)] = values[raw_bytes(x)[begin + j * stride]];
-      e.kernels->softmax_row(row.data(), row.size(), row.data());
-      for (std::int64_t j = 0; j < n; ++j) {
-        e.outputs[0].data<Q>()[begin + j * stride] = quantized<Q>(row[static_cast<std::size_t>(j)], scale, zero);
-      }
+      const Q* x = e.inputs[0].data<Q>() + begin;
+      Q* y = e.outputs[0].data<Q>() + begin;
+      Q largest = x[0];
+      for (std::int64_t j = 1; j < n; ++j) largest = std::max(largest, x[j * stride]);
+      const auto exponential = [&](std::int64_t j) { return table[static_cast<std::size_t>(largest - x[j * stride])]; };
+      float sum = 0;
+      for (std::int64_t j = 0; j < n; ++j) sum += exponential(j);
+      for (std::int64_t j = 0; j < n; ++j) y[j * stride] = saturated<Q>(exponential(j) * units / sum, zero);
     }
   }
 
@@ -301,8 +339,8 @@ class QLinearWhere : public Operator {
 }  // namespace
 
 void register_qlinear(Registry& r) {
-  r.add(kMicrosoft, "QLinearAdd", 1, make<QLinearBinary<false>>());
-  r.add(kMicrosoft, "QLinearMul", 1, make<QLinearBinary<true>>());
+  r.add(kMicrosoft, "QLinearAdd", 1, make<QLinearBinary<QuantizedSum>>());
+  r.add(kMicrosoft, "QLinearMul", 1, make<QLinearBinary<QuantizedProduct>>());
   r.add(kMicrosoft, "QLinearSigmoid", 1, unary(sigmoid));
   r.add(kMicrosoft, "QLinearLeakyRelu", 1, unary(leaky_relu));
   r.add(kMicrosoft, "QLinearSoftmax", 1, make<QLinearSoftmax>());

@@ -206,7 +206,7 @@ class QGemm : public IntegerProduct {
     check_scale_shape("B's scale", inputs[4], shape[1]);
     if (io.has(6)) {
       check_type("C", inputs[6].type(), Types<std::int32_t>{});
-      if (broadcast(inputs[6].shape(), shape) != shape) {
+      if (!broadcasts_to(inputs[6].shape(), shape)) {
         throw Error("C of shape " + to_string(inputs[6].shape()) + " does not broadcast to " + to_string(shape));
       }
     }

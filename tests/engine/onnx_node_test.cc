@@ -1,30 +1,42 @@
 // ONNX's own operator tests and the conformance models, each run operator by operator at every level.
 #include "catch.h"
+#include "engine/onnx_reader.h"
 #include "support/conformance.h"
+#include "support/run_operator.h"
 
 namespace sesame::tests {
 
 namespace {
 
-// Runs every case below the folder and names all that fail.
-void check_cases(const std::string& folder) {
+namespace fs = std::filesystem;
+
+// The cases below a folder of the shared conformance material; none, with a warning, when it is not there.
+std::vector<fs::path> cases_of(const std::string& folder) {
   const auto shared = shared_folder();
   if (!shared) {
     WARN("skipped: conformance/" << folder << " (set SESAME_SHARED)");
-    return;
+    return {};
   }
-  const auto cases = find_cases(*shared / "conformance" / folder);
+  auto cases = find_cases(*shared / "conformance" / folder);
   REQUIRE_FALSE(cases.empty());
-  for (const kernels::Isa isa : kernels::supported_isas()) {
-    std::size_t failed = 0;
-    for (const auto& path : cases) {
-      const std::string problem = failure_of(path, isa);
-      if (problem.empty()) continue;
-      ++failed;
-      FAIL_CHECK(path.filename().string() << " at " << kernels::name(isa) << ": " << problem);
+  return cases;
+}
+
+bool same_bits(const std::vector<engine::Tensor>& a, const std::vector<engine::Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return tests::same_bits(x, y); });
+}
+
+// Runs every case at every level and names all that fail. The levels must give the same bits.
+void check_cases(const std::string& folder) {
+  for (const fs::path& path : cases_of(folder)) {
+    const std::string name = path.filename().string();
+    const CaseResult first = run_case(path, kernels::Isa::scalar);
+    for (const kernels::Isa isa : kernels::supported_isas()) {
+      const CaseResult result = isa == kernels::Isa::scalar ? first : run_case(path, isa);
+      if (!result.problem.empty()) FAIL_CHECK(name << " at " << kernels::name(isa) << ": " << result.problem);
+      if (!same_bits(result.outputs, first.outputs)) FAIL_CHECK(name << " at " << kernels::name(isa) << ": other bits");
     }
-    INFO(kernels::name(isa) << ": " << failed << " of " << cases.size() << " failed");
-    CHECK(failed == 0);
   }
 }
 
@@ -33,5 +45,18 @@ void check_cases(const std::string& folder) {
 TEST_CASE("ONNX's operator tests pass at every level") { check_cases("onnx-node"); }
 
 TEST_CASE("the conformance models pass operator by operator at every level") { check_cases("models"); }
+
+TEST_CASE("a plan with two threads gives the bits of its operators alone") {
+  for (const char* folder : {"onnx-node", "models"}) {
+    for (const fs::path& path : cases_of(folder)) {
+      const std::string name = path.filename().string();
+      INFO(name);
+      const engine::Graph graph = engine::read_onnx(path / "model.onnx");
+      const DataSet set = read_data_sets(path).front();
+      const auto alone = evaluate(graph, set.inputs, kernels::default_isa());
+      CHECK(same_bits(run_planned(graph, set.inputs, kernels::default_isa(), 2), alone));
+    }
+  }
+}
 
 }  // namespace sesame::tests

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <set>
 
 #include "engine/onnx_reader.h"
+#include "engine/plan.h"
 #include "engine/step.h"
 #include "sesame/error.h"
 
@@ -125,24 +125,36 @@ Tolerance tolerance_for(const Graph& graph) {
   return {};
 }
 
-std::string failure_of(const fs::path& folder, kernels::Isa isa) {
+std::vector<Tensor> run_planned(const Graph& graph, const std::vector<Tensor>& inputs, kernels::Isa isa, int threads) {
+  const Plan plan(graph);
+  RunnerOptions options;
+  options.isa = isa;
+  options.threads = threads;
+  Runner runner(plan, options);
+  std::vector<Tensor> outputs;
+  for (const Tensor& t : runner.run(inputs)) outputs.push_back(t.clone());
+  return outputs;
+}
+
+CaseResult run_case(const fs::path& folder, kernels::Isa isa) {
+  CaseResult result;
   try {
     const Graph graph = read_onnx(folder / "model.onnx");
-    const Tolerance tolerance = tolerance_for(graph);
     const auto sets = read_data_sets(folder);
-    if (sets.empty()) return "no data sets";
+    if (sets.empty()) throw Error("no data sets");
     for (const DataSet& set : sets) {
       const auto got = evaluate(graph, set.inputs, isa);
-      if (got.size() != set.outputs.size()) return set.name + ": as many outputs as expected";
+      if (got.size() != set.outputs.size()) throw Error(set.name + ": the number of outputs differs");
       for (std::size_t i = 0; i < got.size(); ++i) {
-        const Comparison c = compare(got[i], set.outputs[i], tolerance);
-        if (!c.passed) return set.name + ": output " + std::to_string(i) + ": " + c.problem;
+        const Comparison c = compare(got[i], set.outputs[i], tolerance_for(graph));
+        if (!c.passed) throw Error(set.name + ": output " + std::to_string(i) + ": " + c.problem);
+        result.outputs.push_back(got[i]);
       }
     }
   } catch (const std::exception& e) {
-    return e.what();
+    result.problem = e.what();
   }
-  return {};
+  return result;
 }
 
 }  // namespace sesame::tests

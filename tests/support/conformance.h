@@ -35,7 +35,16 @@ std::vector<engine::Tensor> evaluate(const engine::Graph& graph, const std::vect
 // The tolerance of `sesame verify`: wider for graphs with quantizing operators or float16.
 engine::Tolerance tolerance_for(const engine::Graph& graph);
 
-// Runs all data sets of the case; the problem of the first that fails, empty when all pass.
-std::string failure_of(const std::filesystem::path& folder, kernels::Isa isa);
+// The same through a plan and its runner.
+std::vector<engine::Tensor> run_planned(const engine::Graph& graph, const std::vector<engine::Tensor>& inputs,
+                                        kernels::Isa isa, int threads);
+
+struct CaseResult {
+  std::string problem;                  // of the first data set that fails, empty when all pass
+  std::vector<engine::Tensor> outputs;  // of all data sets, one after the other
+};
+
+// Evaluates all data sets of the case.
+CaseResult run_case(const std::filesystem::path& folder, kernels::Isa isa);
 
 }  // namespace sesame::tests

@@ -49,7 +49,8 @@ std::string machine_text(const Machine& machine, const Peaks& peaks);
 // {"cpu", "cores", ..., "peak_gmacs": {"fp32", "bf16", "int8"}, "memory_read_gb_per_s"}
 std::string machine_json(const Machine& machine, const Peaks& peaks);
 
-// One line a result under a heading; columns that no result fills are left out.
+// One line a result under a heading. Columns that no result fills are left out, and engine and isa where all say the
+// same.
 std::string to_table(const std::vector<Result>& results);
 
 // Rows of cells as aligned columns, two blanks apart: the first `left` of them flush left, the others right.

@@ -10,6 +10,7 @@ namespace {
 struct Column {
   const char* heading;
   std::function<std::string(const Result&)> cell;  // empty where the result has no such figure
+  bool if_it_varies = false;                       // left out where all results say the same
 };
 
 std::string number(const std::optional<double>& x, int digits) { return x ? fixed(*x, digits) : std::string(); }
@@ -21,9 +22,9 @@ std::string percent(const std::optional<double>& share, int digits) {
 const std::vector<Column>& columns() {
   static const std::vector<Column> all = {
       {"model", [](const Result& r) { return r.model; }},
-      {"engine", [](const Result& r) { return r.engine; }},
+      {"engine", [](const Result& r) { return r.engine; }, true},
       {"precision", [](const Result& r) { return r.precision; }},
-      {"isa", [](const Result& r) { return r.isa; }},
+      {"isa", [](const Result& r) { return r.isa; }, true},
       {"batch", [](const Result& r) { return std::to_string(r.batch); }},
       {"length", [](const Result& r) { return r.length ? std::to_string(*r.length) : "text"; }},
       {"threads", [](const Result& r) { return std::to_string(r.threads); }},
@@ -43,7 +44,10 @@ const std::vector<Column>& columns() {
   return all;
 }
 
-constexpr std::size_t kTextColumns = 4;  // model to isa
+bool is_shown(const Column& column, const std::vector<std::string>& cells) {
+  if (column.if_it_varies) return std::ranges::adjacent_find(cells, std::not_equal_to<>()) != cells.end();
+  return std::ranges::any_of(cells, [](const std::string& cell) { return !cell.empty(); });
+}
 
 std::string join(const std::vector<std::string>& parts, const char* separator) {
   std::string joined;
@@ -101,15 +105,14 @@ std::string align_columns(const std::vector<std::vector<std::string>>& rows, std
 std::string to_table(const std::vector<Result>& results) {
   std::vector<std::vector<std::string>> rows(results.size() + 1);
   for (const Column& column : columns()) {
-    const auto filled = [&](const Result& r) { return !column.cell(r).empty(); };
-    if (std::ranges::none_of(results, filled)) continue;
+    std::vector<std::string> cells;
+    for (const Result& each : results) cells.push_back(column.cell(each));
+    if (!is_shown(column, cells)) continue;
     rows[0].emplace_back(column.heading);
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      const std::string cell = column.cell(results[i]);
-      rows[i + 1].push_back(cell.empty() ? "-" : cell);
-    }
+    for (std::size_t i = 0; i < cells.size(); ++i) rows[i + 1].push_back(cells[i].empty() ? "-" : cells[i]);
   }
-  return align_columns(rows, kTextColumns);
+  const auto batch = std::ranges::find(rows[0], "batch");  // names are before it, figures from it on
+  return align_columns(rows, static_cast<std::size_t>(batch - rows[0].begin()));
 }
 
 std::string machine_text(const Machine& machine, const Peaks& peaks) {

@@ -71,6 +71,12 @@ TEST_CASE("the table leaves out columns that nothing fills") {
   CHECK(table.find("83.75 %") != std::string::npos);
   CHECK(table.find("of peak") == std::string::npos);
   CHECK(table.find("as fp32") == std::string::npos);
+  CHECK(table.find("engine") == std::string::npos);
+  report.results.push_back(report.results[0]);
+  report.results[1].engine = "another";
+  const std::string both = to_table(report.results);
+  CHECK(both.find("engine") != std::string::npos);
+  CHECK(both.find("isa") == std::string::npos);
 }
 
 TEST_CASE("columns are aligned: names left, figures right") {

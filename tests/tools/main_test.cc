@@ -29,7 +29,6 @@ TEST_CASE("bad usage is one line and exit status 2") {
       {"predict", kIntent, "text", "--batch", "-1"},
       {"bench", kIntent, "--batch", "1,0"},
       {"bench", kIntent, "--length", "many"},
-      {"bench", kIntent, "--precision", "fp32,"},
       {"bench", kIntent, "--runs", "0"},
       {"verify"},
       {"verify", "dir", "--rtol", "-1"},

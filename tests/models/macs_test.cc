@@ -8,7 +8,7 @@ namespace sesame {
 namespace {
 
 double macs(models::synthesis::Task task, const std::vector<std::size_t>& lengths) {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   models::synthesis::make_model(models::synthesis::tiny("distilbert", task, 5), folder.path());
   return executed_macs(*load_model(folder.path(), {}), lengths);
 }

@@ -14,7 +14,7 @@ using models::synthesis::Task;
 using models::synthesis::tiny;
 
 TEST_CASE("A folder gives a model with its tokenizer, labels and limit") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   models::synthesis::make_model(tiny("distilbert", Task::sequence_classification, 3), folder.path());
   for (Precision precision : {Precision::automatic, Precision::fp32, Precision::int8}) {
     const auto model = Model::load(folder.path(), {.precision = precision});
@@ -30,9 +30,9 @@ TEST_CASE("A folder gives a model with its tokenizer, labels and limit") {
 }
 
 TEST_CASE("A model may lie in onnx/, or be a bare file") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   models::synthesis::make_model(tiny("bert", Task::encoder), folder.path());
-  const tests::TempDir other;
+  const test::TempDir other;
   fs::create_directories(other.path() / "onnx");
   fs::copy(folder.path() / "model.onnx", other.path() / "onnx" / "model.onnx");
   CHECK(load_model(other.path(), {})->onnx_file == other.path() / "onnx" / "model.onnx");
@@ -46,7 +46,7 @@ TEST_CASE("A model may lie in onnx/, or be a bare file") {
 }
 
 TEST_CASE("What cannot be loaded is named") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   const auto message = [](const fs::path& path) { return message_of<Error>([&] { Model::load(path); }); };
   CHECK(message(folder.path() / "none").find("no such file") != std::string::npos);
   CHECK(message(folder.path()).find("expected model.onnx") != std::string::npos);

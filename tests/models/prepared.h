@@ -32,7 +32,7 @@ inline engine::Graph normal_graph(const std::filesystem::path& onnx) {
 }
 
 inline engine::Graph normal_graph(const synthesis::ModelSpec& spec) {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   synthesis::make_model(spec, folder.path());
   return normal_graph(folder.path() / "model.onnx");
 }

@@ -19,7 +19,7 @@ using models::synthesis::Task;
 using models::synthesis::tiny;
 
 std::shared_ptr<const Model> made(const models::synthesis::ModelSpec& spec, Precision precision = Precision::fp32) {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   models::synthesis::make_model(spec, folder.path());
   return Model::load(folder.path(), {.precision = precision});
 }

@@ -69,7 +69,7 @@ TEST_CASE("A second pass over the same shapes allocates nothing") {
 }
 
 TEST_CASE("Text in, answer out allocates the answer and little else") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   models::synthesis::make_model(tiny("distilbert", Task::sequence_classification, 3), folder.path());
   Session session(Model::load(folder.path()));
   for (int i = 0; i < 3; ++i) session.classify("hello there");

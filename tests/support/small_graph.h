@@ -88,7 +88,7 @@ inline std::vector<engine::Tensor> run(engine::Graph graph, const std::vector<en
   return run(plan, inputs, options);
 }
 
-inline bool same_bits(const engine::Tensor& a, const engine::Tensor& b) {
+inline bool equal_bits(const engine::Tensor& a, const engine::Tensor& b) {
   return a.type() == b.type() && a.shape() == b.shape() &&
          (a.bytes() == 0 || __builtin_memcmp(a.raw(), b.raw(), a.bytes()) == 0);
 }

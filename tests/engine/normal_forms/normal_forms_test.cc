@@ -10,7 +10,7 @@ namespace {
 using tests::count;
 using tests::random_floats;
 using tests::run;
-using tests::same_bits;
+using tests::equal_bits;
 using tests::SmallGraph;
 
 TEST_CASE("Nodes that compute the same become one, layer after layer") {
@@ -62,7 +62,7 @@ TEST_CASE("The shape of a value inside is taken from an input") {
     if (node.is("Shape")) CHECK(node.inputs[0] == ids);
   }
   const auto got = run(g.graph, {input});
-  for (std::size_t i = 0; i < want.size(); ++i) CHECK(same_bits(got[i], want[i]));
+  for (std::size_t i = 0; i < want.size(); ++i) CHECK(equal_bits(got[i], want[i]));
 }
 
 TEST_CASE("A shape that no input has stays where it is") {

@@ -1,6 +1,7 @@
 #include "engine/steps/linear_step.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/quantize_linears.h"
@@ -15,7 +16,7 @@ namespace {
 
 using tests::random_floats;
 using tests::run;
-using tests::same_bits;
+using tests::equal_bits;
 using tests::SmallGraph;
 
 SmallGraph linear_graph(bool int8) {
@@ -37,7 +38,7 @@ TEST_CASE("Rows in any number, on any threads and at any level, have the same bi
     CHECK(want.shape() == Shape{3, 67, 50});
     for (kernels::Isa isa : kernels::supported_isas()) {
       for (int threads : {1, 2, 3}) {
-        CHECK(same_bits(run(plan, {x}, {.isa = isa, .threads = threads})[0], want));
+        CHECK(equal_bits(run(plan, {x}, {.isa = isa, .threads = threads})[0], want));
       }
     }
     const Tensor last = Tensor::view(DType::f32, {1, 1, 37}, x.data<float>() + 200 * 37);

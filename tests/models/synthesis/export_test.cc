@@ -20,7 +20,7 @@ using engine::Tensor;
 using engine::ValueId;
 
 Graph written_and_read(const ModelSpec& spec) {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   make_model(spec, folder.path() / "model");
   return engine::read_onnx(folder.path() / "model" / "model.onnx");
 }
@@ -128,7 +128,7 @@ std::vector<Export> exports_of_other_opsets() {
 }
 
 TEST_CASE("a made model is the export's graph, node by node") {
-  const auto shared = tests::shared_dir();
+  const auto shared = test::shared_dir();
   if (!shared) {
     WARN("skipped: conformance/models not found");
     return;
@@ -146,7 +146,7 @@ TEST_CASE("a made model is the export's graph, node by node") {
 }
 
 TEST_CASE("a made model has the nodes of other opsets' exports") {
-  const auto shared = tests::shared_dir();
+  const auto shared = test::shared_dir();
   if (!shared) {
     WARN("skipped: conformance/models not found");
     return;

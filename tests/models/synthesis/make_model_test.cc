@@ -33,7 +33,7 @@ std::set<std::string> names_in(const fs::path& folder) {
 }
 
 TEST_CASE("one seed makes one model, another seed another") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   ModelSpec spec = tiny("distilbert", Task::sequence_classification);
   make_model(spec, folder.path() / "a");
   make_model(spec, folder.path() / "b");
@@ -48,7 +48,7 @@ TEST_CASE("one seed makes one model, another seed another") {
 }
 
 TEST_CASE("config.json says what was made") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   ModelSpec spec = tiny("distilbert", Task::sequence_classification, 3);
   spec.layers = 1;
   make_model(spec, folder.path());
@@ -77,7 +77,7 @@ TEST_CASE("config.json says what was made") {
 
 TEST_CASE("sizes that make no model are refused before anything is written") {
   const auto refused = [](auto change) {
-    const tests::TempDir folder;
+    const test::TempDir folder;
     ModelSpec spec = tiny("bert", Task::encoder);
     change(spec);
     CHECK_THROWS_AS(make_model(spec, folder.path() / "model"), Error);
@@ -99,7 +99,7 @@ TEST_CASE("sizes that make no model are refused before anything is written") {
 }
 
 TEST_CASE("a folder that cannot be written leaves what was there") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   const ModelSpec spec = tiny("bert", Task::encoder);
   std::ofstream(folder.path() / "file") << "text";
   CHECK_THROWS_AS(make_model(spec, folder.path() / "file"), Error);
@@ -108,7 +108,7 @@ TEST_CASE("a folder that cannot be written leaves what was there") {
 }
 
 TEST_CASE("a new model takes an old one's place and leaves other files") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   make_model(tiny("bert", Task::encoder), folder.path());
   std::ofstream(folder.path() / "notes.txt") << "text";
   std::ofstream(folder.path() / "model.onnx.data") << "weights of a model that is gone";

@@ -32,7 +32,7 @@ std::vector<std::string> lines_of(const fs::path& file) {
 }
 
 TEST_CASE("the tokenizer's files agree with each other") {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   ModelSpec spec = tiny("bert", Task::sequence_classification);
   spec.vocab = 1000;
   write_wordpiece(spec, "BertTokenizer", folder.path());

@@ -27,9 +27,14 @@ class Indices {
   const std::int32_t* narrow_ = nullptr;
 };
 
+// Of the dimensions [begin, end); 0 where one is. Throws Error when it overflows.
 std::int64_t product(const Shape& shape, std::size_t begin, std::size_t end) {
-  const auto at = [&](std::size_t i) { return shape.begin() + static_cast<std::ptrdiff_t>(i); };
-  return element_count({at(begin), at(end)});
+  std::int64_t count = 1;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (shape[i] == 0) return 0;
+    if (__builtin_mul_overflow(count, shape[i], &count)) throw Error("shape " + to_string(shape) + " overflows");
+  }
+  return count;
 }
 
 class Gather : public Operator {

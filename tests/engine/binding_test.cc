@@ -10,7 +10,7 @@
 namespace sesame::engine {
 namespace {
 
-using tests::SmallGraph;
+using test::SmallGraph;
 
 const RunnerOptions kOptions;
 

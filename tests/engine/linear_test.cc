@@ -10,7 +10,7 @@
 namespace sesame::engine {
 namespace {
 
-using tests::random_floats;
+using test::random_floats;
 
 LinearWeights weights(std::int64_t in, std::int64_t out, unsigned seed, bool bias = true) {
   return {random_floats({in, out}, seed), bias ? random_floats({out}, seed + 1) : Tensor(), false};
@@ -126,7 +126,7 @@ TEST_CASE("What int8 cannot hold is refused") {
 }
 
 TEST_CASE("A node's weights are checked") {
-  tests::SmallGraph g;
+  test::SmallGraph g;
   const ValueId x = g.input("x", {-1, 4});
   const ValueId w = g.constant(random_floats({4, 3}, 1));
   const auto check = [&](std::vector<ValueId> inputs) {

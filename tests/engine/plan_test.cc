@@ -8,7 +8,7 @@
 namespace sesame::engine {
 namespace {
 
-using tests::SmallGraph;
+using test::SmallGraph;
 
 TEST_CASE("A plan has a step for every node and keeps those that passes made") {
   SmallGraph g;

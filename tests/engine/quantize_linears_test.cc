@@ -7,8 +7,8 @@
 namespace sesame::engine {
 namespace {
 
-using tests::random_floats;
-using tests::SmallGraph;
+using test::random_floats;
+using test::SmallGraph;
 
 struct Stack : SmallGraph {
   Stack() : SmallGraph(17) {}

@@ -10,8 +10,8 @@
 namespace sesame::engine {
 namespace {
 
-using tests::run;
-using tests::SmallGraph;
+using test::run;
+using test::SmallGraph;
 
 Tensor floats(const std::vector<float>& values) {
   return Tensor::of<float>({static_cast<std::int64_t>(values.size())}, values);

@@ -6,7 +6,7 @@
 namespace sesame::engine {
 namespace {
 
-using tests::SmallGraph;
+using test::SmallGraph;
 
 const ProbedDim kBatch = ShapeProbe::symbol(0);
 const ProbedDim kLength = ShapeProbe::symbol(1);

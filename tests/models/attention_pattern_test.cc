@@ -12,7 +12,7 @@ using engine::kNoValue;
 using engine::Node;
 using engine::Tensor;
 using engine::ValueId;
-using tests::run;
+using test::run;
 
 Graph graph_of(const char* architecture) {
   return normal_graph(synthesis::tiny(architecture, synthesis::Task::sequence_classification));

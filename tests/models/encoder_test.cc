@@ -15,7 +15,7 @@ namespace {
 using engine::Comparison;
 using engine::RunnerOptions;
 using engine::Tensor;
-using tests::run;
+using test::run;
 
 // Heads of 64 and of 11: a whole number of panels, and an odd one.
 synthesis::ModelSpec spec_of(std::string_view architecture, std::int64_t head_dim, std::int64_t heads,
@@ -139,8 +139,8 @@ TEST_CASE("A last layer of first rows only gives the bits of the whole one") {
       for (bool left : {false, true}) {  // left padding masks position 0, which is read all the same
         const auto inputs = padded(graph, kTexts, 31, left);
         const auto want = run(*full.plan, inputs);
-        CHECK(tests::equal_bits(run(*pruned.plan, inputs)[0], want[0]));
-        for (int threads : {2, 3}) CHECK(tests::equal_bits(run(*pruned.plan, inputs, {.threads = threads})[0], want[0]));
+        CHECK(test::equal_bits(run(*pruned.plan, inputs)[0], want[0]));
+        for (int threads : {2, 3}) CHECK(test::equal_bits(run(*pruned.plan, inputs, {.threads = threads})[0], want[0]));
       }
     }
   }
@@ -187,7 +187,7 @@ TEST_CASE("Ids outside the table are refused with their place; negative ones cou
   ids[9] = 119;
   const Tensor want = run(*model.plan, inputs)[0];
   ids[9] = -1;
-  CHECK(tests::equal_bits(run(*model.plan, inputs)[0], want));
+  CHECK(test::equal_bits(run(*model.plan, inputs)[0], want));
   inputs[1].data<std::int64_t>()[11] = 0;
   ids[11] = 1 << 30;  // padding that nobody computes
   CHECK_NOTHROW(run(*model.plan, inputs, {.padded_positions = false}));
@@ -206,9 +206,9 @@ std::shared_ptr<const EncoderStep> step_of(MaskKind kind, bool first_row_only = 
   constexpr std::int64_t kHidden = 10;
   unsigned seed = 1;
   const auto linear = [&](std::int64_t in, std::int64_t out) {
-    return engine::LinearWeights{tests::random_floats({in, out}, seed++), tests::random_floats({out}, seed++), false};
+    return engine::LinearWeights{test::random_floats({in, out}, seed++), test::random_floats({out}, seed++), false};
   };
-  const LayerNorm norm{tests::random_floats({kHidden}, 90), tests::random_floats({kHidden}, 91), 1e-5f};
+  const LayerNorm norm{test::random_floats({kHidden}, 90), test::random_floats({kHidden}, 91), 1e-5f};
   EncoderLayer layer;
   layer.heads = 2;
   layer.head_dim = 5;
@@ -220,7 +220,7 @@ std::shared_ptr<const EncoderStep> step_of(MaskKind kind, bool first_row_only = 
   layer.ffn_out = engine::Linear(linear(7, 10), engine::LinearPrecision::fp32);
   layer.attn_norm = layer.ffn_norm = norm;
   Encoder encoder;
-  encoder.embeddings.tables = {tests::random_floats({20, kHidden}, 50), tests::random_floats({9, kHidden}, 51)};
+  encoder.embeddings.tables = {test::random_floats({20, kHidden}, 50), test::random_floats({9, kHidden}, 51)};
   encoder.layers.push_back(std::move(layer));
   encoder.hidden = kHidden;
   encoder.mask = {kind, -1e9f};
@@ -230,7 +230,7 @@ std::shared_ptr<const EncoderStep> step_of(MaskKind kind, bool first_row_only = 
 
 std::vector<Tensor> run_step(const std::shared_ptr<const EncoderStep>& step, const std::vector<Tensor>& inputs,
                              const RunnerOptions& options = {}) {
-  tests::SmallGraph g;
+  test::SmallGraph g;
   std::vector<engine::ValueId> ids;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     ids.push_back(g.graph.add_value("in" + std::to_string(i)));
@@ -273,13 +273,13 @@ TEST_CASE("Inputs and masks that do not fit are refused, never read") {
   CHECK_NOTHROW(run_step(step, {ids({2, 3}), ids({1, 3}), Tensor::of<float>({1, 1, 1, 3}, {0, 0, 0})}));
   CHECK(refused({ids({2, 3}), ids({1, 4}), mask}).find("broadcast") != std::string::npos);
   CHECK(refused({ids({1, 2, 3}), ids({1, 3}), mask}).find("[1, 2, 3]") != std::string::npos);
-  CHECK(refused({tests::random_floats({2, 3}, 1), ids({1, 3}), mask}).find("token ids") != std::string::npos);
+  CHECK(refused({test::random_floats({2, 3}, 1), ids({1, 3}), mask}).find("token ids") != std::string::npos);
   CHECK(refused({ids({2, 3}), ids({1, 3})}).find("missing") != std::string::npos);
   CHECK(refused({ids({2, 3}), ids({1, 3}), Tensor::of<bool>({2, 3}, {true, true, true, true, true, true})})
             .find("expected float, found bool") != std::string::npos);
   for (const engine::Shape& shape :
        {engine::Shape{2, 1, 1, 1}, engine::Shape{3, 2}, engine::Shape{}, engine::Shape{3, 1}}) {
-    CHECK(refused({ids({2, 3}), ids({1, 3}), tests::random_floats(shape, 1)}).find("mask: ") != std::string::npos);
+    CHECK(refused({ids({2, 3}), ids({1, 3}), test::random_floats(shape, 1)}).find("mask: ") != std::string::npos);
   }
 }
 

@@ -11,7 +11,7 @@ using engine::Graph;
 using engine::Node;
 using engine::Tensor;
 using engine::ValueId;
-using tests::run;
+using test::run;
 
 Graph bert() { return normal_graph(synthesis::tiny("bert", synthesis::Task::sequence_classification)); }
 
@@ -86,8 +86,8 @@ TEST_CASE("A projection to one column, spread by the residual, is no layer's") {
   const std::vector<std::size_t> linears = all(graph, "Linear");
   Node& attn_out = graph.nodes[linears[3]];
   REQUIRE(graph.constant(attn_out.inputs[1]).shape() == engine::Shape{48, 48});
-  attn_out.inputs[1] = graph.add_constant("w", tests::random_floats({48, 1}, 1));
-  attn_out.inputs[2] = graph.add_constant("b", tests::random_floats({1}, 2));
+  attn_out.inputs[1] = graph.add_constant("w", test::random_floats({48, 1}, 1));
+  attn_out.inputs[2] = graph.add_constant("b", test::random_floats({1}, 2));
   CHECK(recognised(graph) == 1);
 }
 
@@ -146,7 +146,7 @@ TEST_CASE("A sum of sums without end is taken as it is") {
   graph.nodes.insert(graph.nodes.begin() + static_cast<std::ptrdiff_t>(norm), adds.begin(), adds.end());
   const Recognition found = recognise_encoders(graph);
   CHECK(found.layers_recognised == 2);
-  CHECK(tests::count(graph, "Add") >= 5000);
+  CHECK(test::count(graph, "Add") >= 5000);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 using engine::Graph;
 using engine::Node;
 using engine::ValueId;
-using tests::run;
+using test::run;
 
 // Exports whose every layer has to be recognised, and the norms that their heads keep.
 const std::vector<std::pair<const char*, int>> kExports = {
@@ -45,10 +45,10 @@ TEST_CASE("Plans of recognised exports hold no operator of a layer, and give the
     int left = 0;
     for (const Node& node : graph.nodes) left += is_of_a_layer(node) ? 1 : 0;
     CHECK(left == norms_of_head);
-    CHECK(tests::count(graph, "LayerNormalization") == norms_of_head);
-    CHECK(tests::count(graph, "Encoder") == 1);
+    CHECK(test::count(graph, "LayerNormalization") == norms_of_head);
+    CHECK(test::count(graph, "Encoder") == 1);
 
-    const auto sets = tests::read_data_sets(*shared / name);
+    const auto sets = test::read_data_sets(*shared / name);
     CHECK_FALSE(sets.empty());
     for (const auto& set : sets) {
       std::vector<engine::Tensor> scalar;
@@ -61,7 +61,7 @@ TEST_CASE("Plans of recognised exports hold no operator of a layer, and give the
             const engine::Comparison c = engine::compare(got[i], set.outputs[i]);
             INFO(set.name << " " << kernels::name(isa) << ": " << c.problem);
             CHECK(c.passed);
-            CHECK(tests::equal_bits(got[i], scalar[i]));
+            CHECK(test::equal_bits(got[i], scalar[i]));
           }
         }
       }
@@ -164,7 +164,7 @@ TEST_CASE("Two encoders in one graph are two steps") {
   Graph copy = graph;
   const Recognition r = recognise_encoders(copy);
   CHECK(r.layers_recognised == 4);
-  CHECK(tests::count(copy, "Encoder") == 2);
+  CHECK(test::count(copy, "Encoder") == 2);
   compared(graph);
 }
 

@@ -11,7 +11,7 @@
 #include "engine/plan.h"
 #include "engine/tensor.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 // Values in (-1, 1), the same for the same seed.
 inline engine::Tensor random_floats(engine::Shape shape, unsigned seed, float scale = 1) {
@@ -93,4 +93,4 @@ inline bool equal_bits(const engine::Tensor& a, const engine::Tensor& b) {
          (a.bytes() == 0 || __builtin_memcmp(a.raw(), b.raw(), a.bytes()) == 0);
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

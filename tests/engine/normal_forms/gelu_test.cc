@@ -6,10 +6,10 @@
 namespace sesame::engine {
 namespace {
 
-using tests::count;
-using tests::random_floats;
-using tests::run;
-using tests::SmallGraph;
+using test::count;
+using test::random_floats;
+using test::run;
+using test::SmallGraph;
 
 const Tensor kRows = random_floats({2, 3, 4}, 1, 3);
 
@@ -110,7 +110,7 @@ TEST_CASE("What others read of a Gelu's inside is still made") {
   CHECK(compare(got[1], want[1]).passed);
 }
 
-TEST_CASE("Nodes with too few inputs match nothing") {
+TEST_CASE("Gelus whose nodes have too few inputs match nothing") {
   Builder whole;
   whole.output(whole.mul(whole.mul(whole.x, whole.erf_bell()), 0.5f));
   for (std::size_t n = 0; n < whole.graph.nodes.size(); ++n) {

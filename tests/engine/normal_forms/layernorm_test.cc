@@ -6,10 +6,10 @@
 namespace sesame::engine {
 namespace {
 
-using tests::count;
-using tests::random_floats;
-using tests::run;
-using tests::SmallGraph;
+using test::count;
+using test::random_floats;
+using test::run;
+using test::SmallGraph;
 
 struct Spelling {
   bool multiplies = false;  // (x - mean)^2 as a product, not Pow
@@ -97,7 +97,7 @@ TEST_CASE("What others read of a LayerNorm's inside is still made") {
   for (std::size_t i = 0; i < want.size(); ++i) CHECK(compare(got[i], want[i]).passed);
 }
 
-TEST_CASE("Nodes with too few inputs match nothing") {
+TEST_CASE("LayerNorms whose nodes have too few inputs match nothing") {
   const SmallGraph whole = layernorm({});
   for (std::size_t n = 0; n < whole.graph.nodes.size(); ++n) {
     for (std::size_t kept : {0u, 1u}) {

@@ -7,10 +7,10 @@
 namespace sesame::engine {
 namespace {
 
-using tests::count;
-using tests::random_floats;
-using tests::run;
-using tests::SmallGraph;
+using test::count;
+using test::random_floats;
+using test::run;
+using test::SmallGraph;
 
 // Forms Linears and checks that the answer is the same; returns how many were formed.
 int formed(const SmallGraph& g, const std::vector<Tensor>& inputs) {

@@ -6,7 +6,7 @@
 namespace sesame::engine {
 namespace {
 
-using tests::SmallGraph;
+using test::SmallGraph;
 
 TEST_CASE("Scalars and vectors are told by rank, type and size") {
   SmallGraph g;

@@ -7,11 +7,11 @@
 namespace sesame::engine {
 namespace {
 
-using tests::count;
-using tests::random_floats;
-using tests::run;
-using tests::equal_bits;
-using tests::SmallGraph;
+using test::count;
+using test::equal_bits;
+using test::random_floats;
+using test::run;
+using test::SmallGraph;
 
 TEST_CASE("Nodes that compute the same become one, layer after layer") {
   SmallGraph g;

@@ -14,10 +14,10 @@
 namespace sesame::engine {
 namespace {
 
-using tests::random_floats;
-using tests::run;
-using tests::equal_bits;
-using tests::SmallGraph;
+using test::equal_bits;
+using test::random_floats;
+using test::run;
+using test::SmallGraph;
 
 SmallGraph linear_graph(bool int8) {
   SmallGraph g;

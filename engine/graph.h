@@ -72,7 +72,9 @@ struct Node {
   bool is(std::string_view op_name, std::string_view in_domain = kOnnx) const {
     return op == op_name && domain == in_domain;
   }
+  // kNoValue beyond the end: a graph that is being matched may have nodes with too few.
   ValueId input(std::size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }
+  ValueId output(std::size_t i) const { return i < outputs.size() ? outputs[i] : kNoValue; }
 };
 
 // "node 'layer.0/MatMul' (MatMul)", or by its first output where it has no name.
@@ -112,15 +114,17 @@ class Graph {
   std::vector<Value> values_;
 };
 
-// Who makes and who reads each value. A snapshot: made anew after the nodes have changed.
+// Who makes and who reads each value; nobody for kNoValue. A snapshot: made anew after the nodes have changed.
 class Uses {
  public:
   explicit Uses(const Graph& graph);
   // The node that makes the value, or null (inputs, constants).
   const Node* producer(ValueId id) const;
   int producer_index(ValueId id) const { return id < 0 ? -1 : producer_[static_cast<std::size_t>(id)]; }
-  const std::vector<int>& readers(ValueId id) const { return readers_[static_cast<std::size_t>(id)]; }
-  bool is_graph_output(ValueId id) const { return is_output_[static_cast<std::size_t>(id)]; }
+  const std::vector<int>& readers(ValueId id) const {
+    return id < 0 ? nobody_ : readers_[static_cast<std::size_t>(id)];
+  }
+  bool is_graph_output(ValueId id) const { return id >= 0 && is_output_[static_cast<std::size_t>(id)]; }
   // Read once, by one node, and not an output of the graph.
   bool has_one_reader(ValueId id) const { return readers(id).size() == 1 && !is_graph_output(id); }
 
@@ -129,6 +133,7 @@ class Uses {
   std::vector<int> producer_;
   std::vector<std::vector<int>> readers_;  // a node that reads a value twice is listed twice
   std::vector<bool> is_output_;
+  std::vector<int> nobody_;
 };
 
 // Drops the nodes whose outputs nobody reads.

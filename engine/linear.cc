@@ -64,6 +64,10 @@ Linear::Linear(std::span<const LinearWeights> parts, LinearPrecision precision) 
       std::copy_n(parts[i].bias.data<float>(), parts[i].out_features(), bias_.data<float>() + part_offsets_[i]);
     }
   }
+  if (precision_ == LinearPrecision::int8 && in_ > kernels::kMaxK) {
+    throw Error("cannot quantize: expected at most " + std::to_string(kernels::kMaxK) + " input features, found " +
+                std::to_string(in_));
+  }
   precision_ == LinearPrecision::int8 ? pack_int8(parts) : pack_fp32(parts);
 }
 

@@ -45,7 +45,7 @@ LinearWeights linear_weights(const Graph& graph, const Node& node);
 class Linear {
  public:
   Linear() = default;
-  // Throws Error when int8 is asked for and a weight is not finite.
+  // Throws Error when int8 is asked for and a weight is not finite or the sums could overflow (kernels::kMaxK).
   Linear(const LinearWeights& weights, LinearPrecision precision);
 
   // Several Linears of the same input side by side: part i's columns start at part_offset(i), a multiple of 16, so that

@@ -44,7 +44,7 @@ struct PhaseTime {
 
 struct RunnerOptions {
   kernels::Isa isa = kernels::default_isa();
-  int threads = 1;
+  int threads = 1;  // 1 to 1024
   bool padded_positions = true;
   // No single buffer and no arena may be larger: a graph that asks for more is refused before anything is allocated.
   std::size_t max_bytes = std::size_t{8} << 30;

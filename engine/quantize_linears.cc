@@ -3,7 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "engine/linear.h"
 #include "engine/normal_forms/matcher.h"
+#include "kernels/pack.h"
 
 namespace sesame::engine {
 
@@ -11,8 +13,8 @@ namespace {
 
 bool normalizes_residual(const Matcher& m, const Node& node) {
   if (!node.is("LayerNormalization")) return false;
-  const Node* add = m.made_by(node.inputs[0], "Add");
-  return add != nullptr && !m.graph().is_constant(add->inputs[0]) && !m.graph().is_constant(add->inputs[1]);
+  const Node* add = m.made_by(node.input(0), "Add");
+  return add != nullptr && !m.graph().is_constant(add->input(0)) && !m.graph().is_constant(add->input(1));
 }
 
 }  // namespace
@@ -29,7 +31,7 @@ int quantize_linears(Graph& graph) {
     for (ValueId id : node.inputs) {
       if (id != kNoValue) leads_on[static_cast<std::size_t>(id)] = true;
     }
-    if (node.is("Linear", kSesame)) {
+    if (node.is("Linear", kSesame) && linear_weights(graph, node).in_features() <= kernels::kMaxK) {
       node.attributes.set("precision", std::string("int8"));
       ++marked;
     }

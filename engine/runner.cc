@@ -15,54 +15,42 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// All bound steps as one list of phases.
+// More would be a slip; OpenMP ends the process when it cannot start as many as it is asked for.
+constexpr int kMaxThreads = 1024;
+
+// All bound steps as one list of phases. The binding holds what it takes: a pass allocates nothing.
 class PlanPhases final : public kernels::PhaseList {
  public:
-  PlanPhases(const Plan& plan, Binding& binding, const kernels::Table& kernels, const RunOptions& options)
-      : plan_(plan) {
-    for (auto& bound : binding.steps()) {
-      executions_.push_back({bound.inputs, bound.outputs, &kernels, &options, bound.scratch, binding.worker_scratch()});
-    }
-    for (std::size_t s = 0; s < binding.steps().size(); ++s) {
-      const std::size_t node = binding.steps()[s].node;
-      for (std::size_t p = 0; p < plan.step(node).phases(); ++p) phases_.push_back({s, node, p});
-    }
-  }
+  PlanPhases(const Plan& plan, const Binding& binding) : plan_(plan), binding_(binding) {}
 
   // Set before running, to know when each phase began.
-  void record_starts() { starts_.assign(phases_.size() + 1, {}); }
+  void record_starts() { starts_.assign(binding_.phases().size() + 1, {}); }
 
   std::ptrdiff_t items(std::size_t phase) override {
     if (!starts_.empty()) record(phase);
-    if (phase >= phases_.size()) return -1;
-    const Phase& at = phases_[phase];
-    return static_cast<std::ptrdiff_t>(plan_.step(at.node).items(executions_[at.step], at.phase));
+    if (phase >= binding_.phases().size()) return -1;
+    const Binding::Phase& at = binding_.phases()[phase];
+    const Binding::BoundStep& bound = binding_.steps()[at.step];
+    return static_cast<std::ptrdiff_t>(plan_.step(bound.node).items(bound.execution, at.phase));
   }
 
   void run(std::size_t phase, std::size_t item, int worker) override {
-    const Phase& at = phases_[phase];
-    try {
-      plan_.step(at.node).run(executions_[at.step], at.phase, item, worker);
-    } catch (const Error& e) {
-      throw Error(describe(plan_.graph(), plan_.graph().nodes[at.node]) + ": " + e.what());
-    }
+    const Binding::Phase& at = binding_.phases()[phase];
+    const Binding::BoundStep& bound = binding_.steps()[at.step];
+    with_node(plan_.graph(), plan_.graph().nodes[bound.node],
+              [&] { plan_.step(bound.node).run(bound.execution, at.phase, item, worker); });
   }
 
   void collect(std::vector<PhaseTime>& times) const {
     times.clear();
-    for (std::size_t p = 0; p < phases_.size(); ++p) {
+    for (std::size_t p = 0; p < binding_.phases().size(); ++p) {
+      const Binding::Phase& at = binding_.phases()[p];
       const std::chrono::duration<double, std::milli> took = starts_[p + 1] - starts_[p];
-      times.push_back({phases_[p].node, phases_[p].phase, took.count()});
+      times.push_back({binding_.steps()[at.step].node, at.phase, took.count()});
     }
   }
 
  private:
-  struct Phase {
-    std::size_t step;
-    std::size_t node;
-    std::size_t phase;  // of the step
-  };
-
   // The first thread to ask for a phase marks its start, which is the end of the one before.
   void record(std::size_t phase) {
     std::size_t expected = phase;
@@ -70,8 +58,7 @@ class PlanPhases final : public kernels::PhaseList {
   }
 
   const Plan& plan_;
-  std::vector<Execution> executions_;
-  std::vector<Phase> phases_;
+  const Binding& binding_;
   std::vector<Clock::time_point> starts_;
   std::atomic<std::size_t> next_start_ = 0;
 };
@@ -79,7 +66,10 @@ class PlanPhases final : public kernels::PhaseList {
 }  // namespace
 
 Runner::Runner(const Plan& plan, RunnerOptions options) : plan_(plan), options_(options) {
-  if (options_.threads < 1) throw Error("threads: expected at least 1, found " + std::to_string(options_.threads));
+  if (options_.threads < 1 || options_.threads > kMaxThreads) {
+    throw Error("threads: expected 1 to " + std::to_string(kMaxThreads) + ", found " +
+                std::to_string(options_.threads));
+  }
 }
 
 Runner::~Runner() = default;
@@ -150,8 +140,7 @@ std::span<const Tensor> Runner::run(std::span<const Tensor> inputs) {
 }
 
 void Runner::run_bound_steps(Binding& binding) {
-  const RunOptions options{options_.threads, options_.padded_positions};
-  PlanPhases phases(plan_, binding, kernels::table(options_.isa), options);
+  PlanPhases phases(plan_, binding);
   if (profiling_) phases.record_starts();
   kernels::run_phases(phases, options_.threads);
   if (profiling_) phases.collect(profile_);
@@ -161,6 +150,7 @@ void Runner::run_dynamic_nodes(Binding& binding) {
   const Graph& graph = plan_.graph();
   const RunOptions options{options_.threads, options_.padded_positions};
   dynamic_values_ = binding.values();
+  std::size_t bytes = 0;
   for (std::size_t n = binding.first_dynamic_node(); n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     const std::vector<Tensor> inputs = tensors_of(node.inputs, dynamic_values_);
@@ -168,10 +158,11 @@ void Runner::run_dynamic_nodes(Binding& binding) {
     with_node(graph, node, [&] {
       Inference io(inputs, outputs);
       plan_.step(n).infer(io);
-      drop_unnamed_outputs(node, outputs);
+      settle_outputs(node, outputs);
       for (Tensor& t : outputs) {
         if (!t) continue;
-        require_within(t.bytes(), options_.max_bytes, "an output");
+        bytes += t.bytes();
+        require_within(bytes, options_.max_bytes, "what is computed from here on");
         t = Tensor::allocate(t.type(), t.shape());
       }
       run_alone(plan_.step(n), inputs, outputs, kernels::table(options_.isa), options);

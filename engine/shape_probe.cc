@@ -1,7 +1,6 @@
 #include "engine/shape_probe.h"
 
 #include <algorithm>
-#include <new>
 
 #include "engine/binding.h"
 #include "engine/linear.h"
@@ -16,8 +15,10 @@ namespace {
 // Distinct from each other and from sizes that models have; small, since position tables may be.
 constexpr ProbedDim kSymbols[] = {{2, 3}, {5, 7}, {4, 6}, {8, 9}};
 
-// Values larger than this are not computed while probing.
-constexpr std::int64_t kMaxElements = 1 << 22;
+// Values are computed while probing when they are small, as all that shapes are made of is, and up to so many elements
+// in all: a small file can claim any number of large ones.
+constexpr std::int64_t kMaxElements = 1 << 16;
+constexpr std::int64_t kMaxTotal = 1 << 22;
 
 std::vector<Tensor> input_tensors(const Graph& graph, bool second) {
   std::vector<Tensor> inputs;
@@ -73,12 +74,15 @@ class Pass {
     }
   }
 
-  static bool is_computable(const Node& node, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
-    if (node.is("Linear", kSesame)) return false;
-    const bool known = node.is("Shape") || node.is("Size") ||
-                       std::all_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return !t || t.has_data(); });
-    return known &&
-           std::all_of(outputs.begin(), outputs.end(), [](const Tensor& t) { return t.size() <= kMaxElements; });
+  bool is_computable(const Node& node, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
+    if (node.domain == kSesame) return false;
+    const auto small = [](const Tensor& t) { return t.size() <= kMaxElements; };
+    const auto small_and_known = [&](const Tensor& t) { return !t || (t.has_data() && small(t)); };
+    const bool known =
+        node.is("Shape") || node.is("Size") || std::all_of(inputs.begin(), inputs.end(), small_and_known);
+    if (!known || !std::all_of(outputs.begin(), outputs.end(), small)) return false;
+    for (const Tensor& t : outputs) elements_left_ -= t.size();
+    return elements_left_ >= 0;
   }
 
   static void compute(const Step& step, const std::vector<Tensor>& inputs, std::vector<Tensor>& outputs) {
@@ -87,6 +91,8 @@ class Pass {
     }
     run_alone(step, inputs, outputs, kernels::table(kernels::default_isa()), RunOptions{});
   }
+
+  std::int64_t elements_left_ = kMaxTotal;
 };
 
 // A Linear whose weights are not packed yet: enough of a step to ask for shapes.
@@ -124,7 +130,8 @@ std::vector<std::shared_ptr<const Step>> make_steps(const Graph& graph) {
 
 ProbedDim ShapeProbe::symbol(std::size_t axis) { return kSymbols[std::min(axis, std::size(kSymbols) - 1)]; }
 
-ShapeProbe::ShapeProbe(const Graph& graph) : shapes_(graph.value_count()), known_(graph.value_count(), false) {
+ShapeProbe::ShapeProbe(const Graph& graph)
+    : shapes_(graph.value_count()), types_(graph.value_count(), DType::f32), values_(graph.value_count()) {
   const auto steps = make_steps(graph);
   const Pass first(graph, steps, false);
   const Pass second(graph, steps, true);
@@ -135,7 +142,8 @@ ShapeProbe::ShapeProbe(const Graph& graph) : shapes_(graph.value_count()), known
     ProbedShape shape;
     for (std::size_t i = 0; i < a.rank(); ++i) shape.push_back({a.dim(i), b.dim(i)});
     shapes_[v] = std::move(shape);
-    known_[v] = a.has_data() && b.has_data();
+    types_[v] = b.type();
+    if (a.has_data() && b.has_data()) values_[v] = b;
   }
 }
 

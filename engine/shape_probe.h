@@ -33,18 +33,28 @@ class ShapeProbe {
   explicit ShapeProbe(const Graph& graph);
 
   // The shape of a value, nothing when it is unknown.
-  const std::optional<ProbedShape>& shape(ValueId id) const { return shapes_[static_cast<std::size_t>(id)]; }
+  const std::optional<ProbedShape>& shape(ValueId id) const { return id < 0 ? unknown_ : shapes_[index(id)]; }
   std::size_t rank(ValueId id) const { return shape(id) ? shape(id)->size() : 0; }
 
+  // The element type of a value whose shape is known.
+  DType type(ValueId id) const { return types_[index(id)]; }
+
   // Whether the value follows from shapes and constants alone, so that it costs nothing once a plan is bound.
-  bool follows_from_shapes(ValueId id) const { return known_[static_cast<std::size_t>(id)]; }
+  bool follows_from_shapes(ValueId id) const { return static_cast<bool>(value(id)); }
+  // Such a value at the second of the probed sizes; undefined for others.
+  const Tensor& value(ValueId id) const { return id < 0 ? no_value_ : values_[index(id)]; }
 
   // What the symbolic dimension of axis 0, 1, .. of the inputs was probed as.
   static ProbedDim symbol(std::size_t axis);
 
  private:
+  static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
+
   std::vector<std::optional<ProbedShape>> shapes_;
-  std::vector<bool> known_;
+  std::vector<DType> types_;
+  std::vector<Tensor> values_;
+  std::optional<ProbedShape> unknown_;
+  Tensor no_value_;
 };
 
 }  // namespace sesame::engine

@@ -53,8 +53,9 @@ struct RunOptions {
 
 // What one pass over a step sees: inputs and outputs with their memory.
 struct Execution {
-  std::span<const Tensor> inputs;   // undefined where left out
-  std::span<const Tensor> outputs;  // with memory, as inferred; undefined where the graph gave an output no name
+  std::span<const Tensor> inputs;  // undefined where left out
+  std::span<const Tensor>
+      outputs;  // with memory, as inferred; undefined where the graph gave it no name, except the first
   const kernels::Table* kernels;
   const RunOptions* options;
   std::byte* scratch;                          // Step::scratch_bytes, 64-byte aligned, shared by all items of the step

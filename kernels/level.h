@@ -18,7 +18,12 @@
 #define SESAME_LEVEL scalar
 #endif
 
+// Lanes must stay in registers: what takes them is inlined, lambdas too (`[&](...) SESAME_INLINE_LAMBDA { ... }`). At
+// level scalar they are memory anyway, and 16 copies of everything would only be slow to compile.
+#if defined(__AVX2__)
 #define SESAME_INLINE inline __attribute__((always_inline))
-
-// For a lambda that must be inlined: `[&](...) SESAME_INLINE_LAMBDA { ... }`.
 #define SESAME_INLINE_LAMBDA __attribute__((always_inline))
+#else
+#define SESAME_INLINE inline
+#define SESAME_INLINE_LAMBDA
+#endif

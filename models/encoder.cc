@@ -80,6 +80,29 @@ double multiply_adds(const Encoder& encoder, std::span<const std::size_t> length
   return total;
 }
 
+namespace {
+
+// [length] or [batch, length], with ones before or between.
+void check_mask(MaskKind kind, const Tensor& mask, std::int64_t batch, std::int64_t length) {
+  const DType type = kind == MaskKind::additive ? DType::f32 : DType::boolean;
+  if (mask.type() != type) {
+    throw Error("mask: expected " + std::string(name(type)) + ", found " + std::string(name(mask.type())));
+  }
+  engine::Shape dims = mask.shape();
+  std::erase(dims, 1);
+  engine::Shape shared = {length};
+  std::erase(shared, 1);
+  engine::Shape each = {batch, length};
+  std::erase(each, 1);
+  const bool along_keys = mask.rank() > 0 && mask.shape().back() == length;
+  if (!along_keys || (dims != shared && dims != each)) {
+    throw Error("mask: expected " + std::to_string(batch) + " x " + std::to_string(length) + " values, found " +
+                to_string(mask.shape()));
+  }
+}
+
+}  // namespace
+
 // What follows from the shapes of the inputs.
 struct EncoderStep::Sizes {
   std::size_t batch;
@@ -118,15 +141,17 @@ EncoderStep::EncoderStep(Encoder encoder) : encoder_(std::move(encoder)), widest
 }
 
 EncoderStep::Sizes EncoderStep::sizes(std::span<const Tensor> inputs) const {
-  // Inputs may broadcast over the batch or the length (position ids are [1, length]): the largest decides.
+  // Inputs may broadcast over the batch or the length (position ids are [1, length]): one that is not 1 decides.
   Sizes s{1, 1};
+  const auto join = [](std::size_t& size, std::int64_t dim) {
+    if (dim != 1) size = static_cast<std::size_t>(dim);
+  };
   for (std::size_t i = 0; i < encoder_.embeddings.tables.size(); ++i) {
     const Tensor& input = inputs[i];
     const std::size_t trailing = encoder_.embeddings.tables[i] ? 0 : 1;
     if (input.rank() < trailing + 1) continue;
-    s.length = std::max(s.length, static_cast<std::size_t>(input.dim(input.rank() - 1 - trailing)));
-    if (input.rank() > trailing + 1)
-      s.batch = std::max(s.batch, static_cast<std::size_t>(input.dim(input.rank() - 2 - trailing)));
+    join(s.length, input.dim(input.rank() - 1 - trailing));
+    if (input.rank() > trailing + 1) join(s.batch, input.dim(input.rank() - 2 - trailing));
   }
   return s;
 }
@@ -142,7 +167,6 @@ void EncoderStep::infer(engine::Inference& io) const {
       throw Error("input " + std::to_string(i) + ": expected " + (tables[i] ? "token ids" : "float rows") + ", found " +
                   std::string(name(input.type())));
     }
-    if (input.size() == 0) throw Error("input " + std::to_string(i) + " is empty: " + to_string(input.shape()));
   }
   const Sizes s = sizes(inputs);
   const auto batch = static_cast<std::int64_t>(s.batch);
@@ -151,18 +175,14 @@ void EncoderStep::infer(engine::Inference& io) const {
   for (std::size_t i = 0; i < tables.size(); ++i) {
     engine::Shape shape = {batch, length};
     if (!tables[i]) shape.push_back(hidden);
-    if (engine::broadcast(inputs[i].shape(), shape) != shape || (!tables[i] && inputs[i].shape().back() != hidden)) {
+    const bool wide = tables[i] || (inputs[i].rank() > 0 && inputs[i].shape().back() == hidden);
+    if (!wide || engine::broadcast(inputs[i].shape(), shape) != shape) {
       throw Error("input " + std::to_string(i) + ": expected a shape that broadcasts to " + to_string(shape) +
                   ", found " + to_string(inputs[i].shape()));
     }
   }
-  if (encoder_.mask.kind != MaskKind::none) {
-    const Tensor& mask = io.input(tables.size());
-    if (mask.size() != length && mask.size() != batch * length) {
-      throw Error("mask: expected " + std::to_string(batch) + " x " + std::to_string(length) + " values, found " +
-                  to_string(mask.shape()));
-    }
-  }
+  if (encoder_.first_row_only && length == 0) throw Error("expected at least one position, found none");
+  if (encoder_.mask.kind != MaskKind::none) check_mask(encoder_.mask.kind, io.input(tables.size()), batch, length);
   io.output(0, DType::f32,
             encoder_.first_row_only ? engine::Shape{batch, hidden} : engine::Shape{batch, length, hidden});
 }
@@ -220,7 +240,7 @@ namespace {
 // Rows a block: all of them on one thread, as long as they fit; otherwise two blocks a thread where rows suffice.
 std::size_t block_size(std::size_t rows, int threads) {
   const std::size_t share = threads == 1 ? rows : ceil_div(rows, 2 * static_cast<std::size_t>(threads));
-  const std::size_t blocks = ceil_div(rows, std::clamp(share, kMinBlock, kMaxBlock));
+  const std::size_t blocks = std::max<std::size_t>(ceil_div(rows, std::clamp(share, kMinBlock, kMaxBlock)), 1);
   return std::max<std::size_t>(ceil_div(rows, blocks), 1);
 }
 
@@ -243,6 +263,7 @@ EncoderStep::Block EncoderStep::block(const Execution& e, std::size_t rows, std:
 std::size_t EncoderStep::items(const Execution& e, std::size_t phase) const {
   if (phase == 0) return 1;
   const RaggedBatch& ragged = RaggedBatch::at(e.scratch);
+  if (ragged.rows() == 0) return 0;
   if (phase == 1) return ceil_div(ragged.rows(), block_size(ragged.rows(), e.options->threads));
   const std::size_t layer = (phase - 2) / 2;
   if (phase % 2 == 1) {
@@ -273,7 +294,8 @@ void EncoderStep::run(const Execution& e, std::size_t phase, std::size_t item, i
 
 void EncoderStep::lay_out(const Execution& e) const {
   const Sizes s = sizes(e.inputs);
-  const Tensor mask = encoder_.mask.kind == MaskKind::none ? Tensor() : e.inputs[encoder_.embeddings.tables.size()];
+  static const Tensor no_mask;
+  const Tensor& mask = encoder_.mask.kind == MaskKind::none ? no_mask : e.inputs[encoder_.embeddings.tables.size()];
   const Queries queries = encoder_.first_row_only       ? Queries::first
                           : e.options->padded_positions ? Queries::all
                                                         : Queries::keys;

@@ -19,6 +19,16 @@ std::vector<const Node*> readers_of(const Matcher& m, ValueId id) {
   return out;
 }
 
+// Over the last axis of [batch, length, hidden], with constant gamma and beta of its length, and no statistics.
+bool is_affine_norm(const Matcher& m, const ShapeProbe& probe, const Node& norm) {
+  const auto& shape = probe.shape(norm.input(0));
+  if (!norm.is("LayerNormalization") || norm.outputs.size() != 1 || !shape || shape->size() != 3) return false;
+  const std::int64_t axis = norm.attributes.integer("axis", -1);
+  const std::int64_t hidden = shape->back().is_constant() ? shape->back().first : 0;
+  return (axis == -1 || axis == 2) && hidden > 0 && m.is_vector(norm.input(1), hidden) &&
+         m.is_vector(norm.input(2), hidden);
+}
+
 class LayerMatch {
  public:
   LayerMatch(const Matcher& m, const ShapeProbe& probe, const AttentionPattern& attention, Mismatch& why)
@@ -30,7 +40,7 @@ class LayerMatch {
     if (!match_projections()) return std::nullopt;
     const ValueId attended = residual_norm(layer_.attention.context, layer_.input, layer_.attn_out, layer_.attn_norm);
     if (attended == kNoValue || !match_feed_forward(attended)) return std::nullopt;
-    layer_.output = residual_norm(layer_.activation->outputs[0], attended, layer_.ffn_out, layer_.ffn_norm);
+    layer_.output = residual_norm(layer_.activation->output(0), attended, layer_.ffn_out, layer_.ffn_norm);
     if (layer_.output == kNoValue || !check_sizes()) return std::nullopt;
     return layer_;
   }
@@ -45,13 +55,8 @@ class LayerMatch {
   bool check_sizes() {
     const auto& input = probe_.shape(layer_.input);
     const auto& output = probe_.shape(layer_.output);
-    if (!output || *output != *input) return fail(layer_.output, "a hidden state of the layer's own shape");
-    const std::int64_t hidden = input->back().first;
-    for (const Node* norm : {layer_.attn_norm, layer_.ffn_norm}) {
-      const bool fits = m_.is_vector(norm->inputs[1], hidden) && m_.is_vector(norm->inputs[2], hidden);
-      if (!fits) return fail(norm->outputs[0], "gamma and beta of the hidden size");
-    }
-    return true;
+    if (output && *output == *input) return true;
+    return fail(layer_.output, "a hidden state of the layer's own shape");
   }
 
   bool match_projections() {
@@ -62,9 +67,9 @@ class LayerMatch {
     if (layer_.query == nullptr) return fail(a.query, "a Linear that makes the queries");
     if (layer_.key == nullptr) return fail(a.key, "a Linear that makes the keys");
     if (layer_.value == nullptr) return fail(a.value, "a Linear that makes the values");
-    layer_.input = layer_.query->inputs[0];
-    if (layer_.key->inputs[0] != layer_.input) return fail(a.key, "a Linear of the same input as the queries'");
-    if (layer_.value->inputs[0] != layer_.input) return fail(a.value, "a Linear of the same input as the queries'");
+    layer_.input = layer_.query->input(0);
+    if (layer_.key->input(0) != layer_.input) return fail(a.key, "a Linear of the same input as the queries'");
+    if (layer_.value->input(0) != layer_.input) return fail(a.value, "a Linear of the same input as the queries'");
     const auto& input = probe_.shape(layer_.input);
     const auto& query = probe_.shape(a.query);
     if (!input || !query || *input != *query) return fail(layer_.input, "a hidden state as wide as all heads together");
@@ -78,18 +83,18 @@ class LayerMatch {
       fail(x, "one Linear that reads this");
       return kNoValue;
     }
-    const ValueId y = linear->outputs[0];
+    const ValueId y = linear->output(0);
     const Node* add = only_reader(y, "Add");
-    if (add == nullptr || Matcher::other_operand(*add, y) != residual) {
-      fail(y, "the residual Add of the layer's input");
+    if (add == nullptr || Matcher::other_operand(*add, y) != residual || probe_.shape(y) != probe_.shape(residual)) {
+      fail(y, "the residual Add of the layer's input, of the same shape");
       return kNoValue;
     }
-    norm = only_reader(add->outputs[0], "LayerNormalization");
+    norm = only_reader(add->output(0), "LayerNormalization");
     if (norm == nullptr || !is_affine_norm(*norm)) {
-      fail(add->outputs[0], "one LayerNormalization over the last axis that reads this");
+      fail(add->output(0), "one LayerNormalization over the last axis that reads this");
       return kNoValue;
     }
-    return norm->outputs[0];
+    return norm->output(0);
   }
 
   bool match_feed_forward(ValueId attended) {
@@ -97,10 +102,10 @@ class LayerMatch {
       if (node->is("Linear", kSesame)) layer_.ffn_in = node;
     }
     if (layer_.ffn_in == nullptr) return fail(attended, "a Linear that reads this");
-    const auto readers = readers_of(m_, layer_.ffn_in->outputs[0]);
-    const bool one = readers.size() == 1 && !m_.uses().is_graph_output(layer_.ffn_in->outputs[0]);
-    if (!one || !(readers[0]->is("Gelu") || readers[0]->is("Relu"))) {
-      return fail(layer_.ffn_in->outputs[0], "one Gelu or Relu that reads this");
+    const auto readers = readers_of(m_, layer_.ffn_in->output(0));
+    const bool one = readers.size() == 1 && !m_.uses().is_graph_output(layer_.ffn_in->output(0));
+    if (!one || !is_activation(*readers[0])) {
+      return fail(layer_.ffn_in->output(0), "one Gelu or Relu that reads this");
     }
     layer_.activation = readers[0];
     return true;
@@ -112,12 +117,14 @@ class LayerMatch {
     return one && readers[0]->is(op, domain) ? readers[0] : nullptr;
   }
 
-  // Over the last axis, with constant gamma and beta, and only its first output in use.
-  bool is_affine_norm(const Node& norm) const {
-    const auto rank = static_cast<std::int64_t>(probe_.rank(norm.inputs[0]));
-    const std::int64_t axis = norm.attributes.integer("axis", -1);
-    return (axis == -1 || axis == rank - 1) && m_.is_vector(norm.input(1)) && m_.is_vector(norm.input(2));
+  static bool is_activation(const Node& node) {
+    if (node.is("Relu")) return true;
+    if (!node.is("Gelu")) return false;
+    const std::string approximate = node.attributes.text("approximate", "none");
+    return approximate == "none" || approximate == "tanh";
   }
+
+  bool is_affine_norm(const Node& norm) const { return models::is_affine_norm(m_, probe_, norm); }
 
   const Matcher& m_;
   const ShapeProbe& probe_;
@@ -135,18 +142,22 @@ bool lies_along(const engine::ProbedShape& shape, const engine::ProbedShape& row
   return true;
 }
 
-bool add_addends(const Matcher& m, const ShapeProbe& probe, ValueId id, const engine::ProbedShape& rows,
+// Embeddings have three or four addends. A sum of more nested ones may be a hostile file's: 2^n of them in n nodes.
+constexpr int kMaxNestedAdds = 6;
+
+bool add_addends(const Matcher& m, const ShapeProbe& probe, ValueId id, const engine::ProbedShape& rows, int depth,
                  EmbeddingsPattern& out) {
   const Node* node = m.uses().producer(id);
   if (node != nullptr && node->is("Add")) {
-    return add_addends(m, probe, node->inputs[0], rows, out) && add_addends(m, probe, node->inputs[1], rows, out);
+    return depth < kMaxNestedAdds && add_addends(m, probe, node->input(0), rows, depth + 1, out) &&
+           add_addends(m, probe, node->input(1), rows, depth + 1, out);
   }
   if (node != nullptr && node->is("Gather") && node->attributes.integer("axis", 0) == 0) {
-    const engine::Tensor& table = m.graph().constant(node->inputs[0]);
-    const auto& ids = probe.shape(node->inputs[1]);
+    const engine::Tensor& table = m.graph().constant(node->input(0));
+    const auto& ids = probe.shape(node->input(1));
     const bool is_table = table && table.type() == engine::DType::f32 && table.rank() == 2 && rows[2].is(table.dim(1));
     if (is_table && ids && lies_along(*ids, {rows[0], rows[1]})) {
-      out.addends.push_back({node->inputs[0], node->inputs[1]});
+      out.addends.push_back({node->input(0), node->input(1)});
       return true;
     }
   }
@@ -167,11 +178,8 @@ EmbeddingsPattern match_embeddings(const Matcher& m, const ShapeProbe& probe, Va
   EmbeddingsPattern pattern;
   const Node* norm = m.made_by(hidden, "LayerNormalization");
   const auto& rows = probe.shape(hidden);
-  const bool is_norm =
-      norm != nullptr && m.is_vector(norm->input(1)) && m.is_vector(norm->input(2)) && rows && rows->size() == 3;
-  const bool last_axis =
-      is_norm && (norm->attributes.integer("axis", -1) == -1 || norm->attributes.integer("axis", -1) == 2);
-  if (last_axis && add_addends(m, probe, norm->inputs[0], *rows, pattern)) {
+  const bool is_norm = norm != nullptr && rows && rows->size() == 3 && is_affine_norm(m, probe, *norm);
+  if (is_norm && add_addends(m, probe, norm->input(0), *rows, 0, pattern)) {
     bool any_table = false;
     for (const auto& addend : pattern.addends) any_table |= addend.table != kNoValue;
     if (any_table) {

@@ -47,6 +47,8 @@ void assign_inputs(LoadedModel& model, const engine::Graph& graph) {
       model.attention_mask = index;
     } else if (contains(name, "type") || contains(name, "segment")) {
       model.token_type_ids = index;
+    } else if (contains(name, "position")) {
+      continue;  // nothing that text gives
     } else if (model.input_ids < 0 && (contains(name, "ids") || graph.inputs.size() == 1)) {
       model.input_ids = index;
     }

@@ -1,6 +1,7 @@
 #include "models/ragged.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <new>
 
@@ -63,7 +64,7 @@ RaggedBatch& RaggedBatch::lay_out(std::byte* memory, std::size_t batch, std::siz
 void RaggedBatch::lay_out_sequence(std::size_t b, const Mask& mask, const engine::Tensor& values, Queries queries) {
   Sequence s;
   s.begin = rows_;
-  // A mask of [length] alone is every sequence's.
+  // Of shape [.., length] with ones before, it is every sequence's.
   const bool shared = !values || values.size() == static_cast<std::int64_t>(length_);
   const std::size_t row_of_mask = shared ? 0 : b * length_;
   float* bias = biases_ + b * length_;
@@ -76,16 +77,19 @@ void RaggedBatch::lay_out_sequence(std::size_t b, const Mask& mask, const engine
   const auto kept = [&](std::size_t p) { return !(bias[p] < largest - kDropped); };
 
   bool plain = true;
+  bool finite = true;
   for (std::size_t p = 0; p < length_; ++p) {
     if (!kept(p)) continue;
     if (p == 0) s.first_row = rows_;
     place(b, p);
     plain &= bias[p] == 0;
+    finite &= std::isfinite(bias[p]);
   }
   s.keys = rows_ - s.begin;
   // Biases move to their keys: position p of the source is never before key j of the target.
   for (std::size_t j = 0; j < s.keys; ++j) bias[j] = bias[positions_[s.begin + j]];
-  s.flat = !plain && (mask.kind != MaskKind::additive || largest <= -kSwallows);
+  // Where everything is -infinity or NaN the bias stays, and the answer is NaN, as the graph's softmax has it.
+  s.flat = finite && largest < 0 && (mask.kind != MaskKind::additive || largest <= -kSwallows);
   if (!plain && !s.flat) s.bias = bias;
 
   std::size_t next_key = 0;

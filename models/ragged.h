@@ -44,7 +44,8 @@ class RaggedBatch {
 
   // Lays the batch out in `memory`. `mask` is undefined, [batch, .., length] or [.., length] with ones between.
   // A position whose additive bias is over 1000 below the sequence's largest contributes exp(-1000 + ..) = 0 and is
-  // dropped; a sequence that would keep nothing keeps everything, as the graph's softmax over equal numbers does.
+  // dropped; so is one that a bool mask drops, whose fill is below -1000. A sequence that would keep nothing keeps
+  // everything, as the graph's softmax over equal numbers does; where all of it is -infinity the answer is NaN.
   static RaggedBatch& lay_out(std::byte* memory, std::size_t batch, std::size_t length, const Mask& mask,
                               const engine::Tensor& mask_values, Queries queries);
   static const RaggedBatch& at(const std::byte* memory) { return *reinterpret_cast<const RaggedBatch*>(memory); }

@@ -32,7 +32,7 @@ LinearPrecision precision_of(const Node& linear) {
 }
 
 LayerNorm layer_norm(const Graph& graph, const Node& node) {
-  return {graph.constant(node.inputs[1]), graph.constant(node.inputs[2]), node.attributes.real("epsilon", 1e-5f)};
+  return {graph.constant(node.input(1)), graph.constant(node.input(2)), node.attributes.real("epsilon", 1e-5f)};
 }
 
 kernels::Activation activation_of(const Node& node) {
@@ -121,7 +121,7 @@ class Recogniser {
     for (int n : m_.uses().readers(last.output)) {
       const Node* reader = &graph_.nodes[static_cast<std::size_t>(n)];
       const bool inside = reader == next.query || reader == next.key || reader == next.value ||
-                          (reader->is("Add") && reader->outputs[0] == next.attn_norm->inputs[0]);
+                          (reader->is("Add") && reader->output(0) == next.attn_norm->input(0));
       if (!inside) return false;
     }
     const AttentionPattern& a = last.attention;
@@ -136,11 +136,27 @@ class Recogniser {
     for (int n : m_.uses().readers(hidden)) {
       const Node& node = graph_.nodes[static_cast<std::size_t>(n)];
       if (found != nullptr || !node.is("Gather") || node.attributes.integer("axis", 0) != 1) return nullptr;
-      const engine::Tensor& index = graph_.constant(node.inputs[1]);
-      if (!index || index.rank() != 0 || engine::to_int64s(index)[0] != 0) return nullptr;
+      const engine::Tensor& index = graph_.constant(node.input(1));
+      const bool integer = index && (index.type() == engine::DType::i64 || index.type() == engine::DType::i32);
+      if (!integer || index.rank() != 0 || engine::to_int64s(index)[0] != 0 || node.output(0) == kNoValue)
+        return nullptr;
       found = &node;
     }
     return found;
+  }
+
+  // The longest sequence that a table has rows for, when its ids count the positions: p + offset at position p.
+  std::optional<std::int64_t> most_positions(const EmbeddingsPattern::Addend& addend) const {
+    if (addend.table == kNoValue || !probe_.follows_from_shapes(addend.input)) return std::nullopt;
+    const engine::Tensor& value = probe_.value(addend.input);
+    if (value.type() != engine::DType::i64 && value.type() != engine::DType::i32) return std::nullopt;
+    const std::vector<std::int64_t> ids = engine::to_int64s(value);
+    if (ids.size() < 2 || value.shape().back() < 2 || ids[0] < 0) return std::nullopt;
+    const auto length = static_cast<std::size_t>(value.shape().back());
+    for (std::size_t p = 1; p < length; ++p) {
+      if (ids[p] != ids[p - 1] + 1) return std::nullopt;
+    }
+    return graph_.constant(addend.table).dim(0) - ids[0];
   }
 
   void replace(const Chain& chain) {
@@ -158,15 +174,15 @@ class Recogniser {
     node.name = chain.front().attn_norm->name;
     for (const auto& addend : embeddings.addends) {
       node.inputs.push_back(addend.input);
-      if (addend.table != kNoValue && probe_.follows_from_shapes(addend.input)) {
-        report_.position_rows = graph_.constant(addend.table).dim(0);
+      if (const auto most = most_positions(addend)) {
+        report_.position_rows = std::min(report_.position_rows.value_or(*most), *most);
       }
     }
     if (attention.mask != kNoValue) node.inputs.push_back(attention.mask);
     const ValueId hidden = chain.back().output;
     const Node* first_row = first_row_reader(hidden);
     encoder.first_row_only = first_row != nullptr;
-    const ValueId output = first_row ? first_row->outputs[0] : hidden;
+    const ValueId output = first_row ? first_row->output(0) : hidden;
     node.outputs = {output};
     for (std::string& line : encoder.describe()) report_.structs.push_back(std::move(line));
     node.step = std::make_shared<EncoderStep>(std::move(encoder));

@@ -30,9 +30,9 @@ void flatten_product(const Matcher& m, ValueId id, Factors& out, int depth) {
         flatten_product(m, operand, out, depth - 1);
       }
     }
-  } else if (node != nullptr && node->is("Div") && m.scalar(node->inputs[1])) {
-    out.scale /= *m.scalar(node->inputs[1]);
-    flatten_product(m, node->inputs[0], out, depth - 1);
+  } else if (node != nullptr && node->is("Div") && m.scalar(node->input(1))) {
+    out.scale /= *m.scalar(node->input(1));
+    flatten_product(m, node->input(0), out, depth - 1);
   } else {
     out.values.push_back(id);
   }
@@ -58,7 +58,7 @@ std::optional<double> cubed(const Matcher& m, ValueId id, ValueId x) {
   if (f.values.size() == 3 && f.values[0] == x && f.values[1] == x && f.values[2] == x) return f.scale;
   if (f.values.size() != 1) return std::nullopt;
   const Node* pow = m.made_by(f.values[0], "Pow");
-  return pow && pow->inputs[0] == x && m.is_scalar(pow->inputs[1], 3) ? std::optional(f.scale) : std::nullopt;
+  return pow && pow->input(0) == x && m.is_scalar(pow->input(1), 3) ? std::optional(f.scale) : std::nullopt;
 }
 
 // sqrt(2/pi) (x + 0.044715 x^3)
@@ -93,17 +93,17 @@ std::optional<Gelu> match_bell(const Matcher& m, ValueId bell, ValueId x) {
   const auto split = add ? m.constant_operand(*add) : std::nullopt;
   if (!split || !m.is_scalar(split->constant, 1)) return std::nullopt;
   if (const Node* erf = m.made_by(split->other, "Erf")) {
-    if (is_scaled(m, erf->inputs[0], x, kSqrtHalf)) return Gelu{x, "none"};
+    if (is_scaled(m, erf->input(0), x, kSqrtHalf)) return Gelu{x, "none"};
   }
   if (const Node* tanh = m.made_by(split->other, "Tanh")) {
-    if (is_tanh_argument(m, tanh->inputs[0], x)) return Gelu{x, "tanh"};
+    if (is_tanh_argument(m, tanh->input(0), x)) return Gelu{x, "tanh"};
   }
   return std::nullopt;
 }
 
 std::optional<Gelu> match_gelu(const Matcher& m, const Node& node) {
   if (!node.is("Mul")) return std::nullopt;
-  const Factors f = factors(m, node.outputs[0]);
+  const Factors f = factors(m, node.output(0));
   if (f.values.size() != 2 || !near(f.scale, 0.5)) return std::nullopt;
   for (std::size_t i = 0; i < 2; ++i) {
     if (auto gelu = match_bell(m, f.values[1 - i], f.values[i])) return gelu;

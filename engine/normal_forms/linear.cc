@@ -13,6 +13,8 @@ struct Product {
   ValueId weight;
   ValueId bias = kNoValue;
   bool transposed = false;
+
+  std::int64_t features(const Graph& graph) const { return graph.constant(weight).dim(transposed ? 0 : 1); }
 };
 
 bool is_matrix(const Graph& graph, ValueId id) {
@@ -23,15 +25,16 @@ bool is_matrix(const Graph& graph, ValueId id) {
 std::optional<Product> match_product(const Matcher& m, const Node& node) {
   const Graph& graph = m.graph();
   if (node.is("MatMul") && node.inputs.size() == 2) {
-    if (graph.is_constant(node.inputs[0]) || !is_matrix(graph, node.inputs[1])) return std::nullopt;
-    return Product{node.inputs[0], node.inputs[1]};
+    if (node.input(0) == kNoValue || graph.is_constant(node.input(0)) || !is_matrix(graph, node.input(1)))
+      return std::nullopt;
+    return Product{node.input(0), node.input(1)};
   }
-  if (!node.is("Gemm") || node.inputs.size() < 2 || !is_matrix(graph, node.inputs[1])) return std::nullopt;
+  if (!node.is("Gemm") || node.input(0) == kNoValue || !is_matrix(graph, node.input(1))) return std::nullopt;
   if (node.attributes.integer("transA", 0) != 0 || node.attributes.real("alpha", 1) != 1) return std::nullopt;
-  Product product{node.inputs[0], node.inputs[1], node.input(2), node.attributes.integer("transB", 0) != 0};
+  Product product{node.input(0), node.input(1), node.input(2), node.attributes.integer("transB", 0) != 0};
   if (product.bias != kNoValue) {
-    const std::int64_t n = graph.constant(product.weight).dim(product.transposed ? 0 : 1);
-    if (node.attributes.real("beta", 1) != 1 || !m.is_vector(product.bias, n)) return std::nullopt;
+    if (node.attributes.real("beta", 1) != 1) return std::nullopt;
+    if (!m.is_vector(product.bias, product.features(graph))) return std::nullopt;
   }
   return product;
 }
@@ -56,16 +59,16 @@ void form_linears(Graph& graph) {
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     std::optional<Product> product = match_product(m, node);
-    if (!product) continue;
     std::size_t at = n;
-    ValueId output = node.outputs[0];
+    ValueId output = node.output(0);
+    if (!product || output == kNoValue) continue;
     if (product->bias == kNoValue && m.uses().has_one_reader(output)) {
       const auto reader = static_cast<std::size_t>(m.uses().readers(output)[0]);
-      const ValueId addend =
-          graph.nodes[reader].is("Add") ? Matcher::other_operand(graph.nodes[reader], output) : kNoValue;
-      if (addend != kNoValue && m.is_vector(addend, graph.constant(product->weight).dim(1))) {
+      const Node& add = graph.nodes[reader];
+      const ValueId addend = add.is("Add") ? Matcher::other_operand(add, output) : kNoValue;
+      if (m.is_vector(addend, product->features(graph)) && add.output(0) != kNoValue) {
         product->bias = addend;
-        output = graph.nodes[reader].outputs[0];
+        output = add.output(0);
         at = reader;
       }
     }

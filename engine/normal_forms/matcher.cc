@@ -1,6 +1,5 @@
 #include "engine/normal_forms/matcher.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace sesame::engine {
@@ -13,7 +12,7 @@ const Node* Matcher::made_by(ValueId id, std::string_view op, std::string_view d
 
 std::optional<float> Matcher::scalar(ValueId id) const {
   const Tensor& t = graph_.constant(id);
-  if (!t || t.size() != 1) return std::nullopt;
+  if (!t || t.size() != 1 || t.rank() > 1) return std::nullopt;
   if (t.type() == DType::f32) return *t.data<float>();
   if (t.type() == DType::f64) return static_cast<float>(*t.data<double>());
   if (t.type() == DType::f16) return to_float(*t.data<Half>());
@@ -41,9 +40,7 @@ ValueId Matcher::other_operand(const Node& node, ValueId id) {
 
 bool Matcher::is_vector(ValueId id, std::int64_t n) const {
   const Tensor& t = graph_.constant(id);
-  if (!t || t.type() != DType::f32 || t.rank() == 0) return false;
-  const bool leading_ones = std::all_of(t.shape().begin(), t.shape().end() - 1, [](auto d) { return d == 1; });
-  return leading_ones && (n == 0 || t.shape().back() == n);
+  return t && t.type() == DType::f32 && t.rank() == 1 && (n == 0 || t.dim(0) == n);
 }
 
 }  // namespace sesame::engine

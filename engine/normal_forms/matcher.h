@@ -19,7 +19,7 @@ class Matcher {
   // The node that makes `id` when it is that operator of ai.onnx (or of `domain`), else null.
   const Node* made_by(ValueId id, std::string_view op, std::string_view domain = kOnnx) const;
 
-  // A constant float of one element.
+  // A constant float of one element, [] or [1]: more ones would give what it is combined with more axes.
   std::optional<float> scalar(ValueId id) const;
   bool is_scalar(ValueId id, float value, float relative_tolerance = 1e-6f) const;
 
@@ -33,7 +33,7 @@ class Matcher {
   // The operand of a two-operand node that is not `id`, kNoValue when `id` is not among them.
   static ValueId other_operand(const Node& node, ValueId id);
 
-  // A constant float vector [n] (leading 1s allowed), n = 0 for any.
+  // A constant float vector [n], n = 0 for any. Not [1, n]: added to less, that gives it an axis.
   bool is_vector(ValueId id, std::int64_t n = 0) const;
 
  private:

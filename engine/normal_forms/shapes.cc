@@ -40,7 +40,7 @@ Node make_node(std::string op, std::vector<ValueId> inputs, ValueId output, int 
 // Gather(Concat(Shape(anchor), constants), indices)
 std::vector<Node> anchored(Graph& graph, const Node& shape, ValueId anchor, const std::vector<std::int64_t>& constants,
                            const std::vector<std::int64_t>& indices) {
-  const std::string name = graph.value(shape.outputs[0]).name;
+  const std::string name = graph.value(shape.output(0)).name;
   const auto vector = [&](const char* what, const std::vector<std::int64_t>& values) {
     return graph.add_constant(name + what,
                               Tensor::of<std::int64_t>({static_cast<std::int64_t>(values.size())}, values));
@@ -51,7 +51,7 @@ std::vector<Node> anchored(Graph& graph, const Node& shape, ValueId anchor, cons
   nodes.push_back(make_node("Shape", {anchor}, dims, 13));
   nodes.back().attributes = {};
   nodes.push_back(make_node("Concat", {dims, vector("/constants", constants)}, all, 13));
-  nodes.push_back(make_node("Gather", {all, vector("/indices", indices)}, shape.outputs[0], 13));
+  nodes.push_back(make_node("Gather", {all, vector("/indices", indices)}, shape.output(0), 13));
   return nodes;
 }
 
@@ -65,9 +65,9 @@ void anchor_shapes(Graph& graph) {
   std::vector<Node> nodes;
   for (Node& node : graph.nodes) {
     const bool whole = !node.attributes.has("start") && !node.attributes.has("end");
-    const auto& shape = node.is("Shape") && whole ? probe.shape(node.inputs[0]) : std::nullopt;
+    const auto& shape = node.is("Shape") && whole ? probe.shape(node.input(0)) : std::nullopt;
     bool replaced = false;
-    for (std::size_t i = 0; shape && !is_input(node.inputs[0]) && i < graph.inputs.size() && !replaced; ++i) {
+    for (std::size_t i = 0; shape && !is_input(node.input(0)) && i < graph.inputs.size() && !replaced; ++i) {
       const auto& anchor = probe.shape(graph.inputs[i]);
       std::vector<std::int64_t> constants;
       const auto indices = anchor ? select(*shape, *anchor, constants) : std::nullopt;

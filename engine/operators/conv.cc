@@ -1,10 +1,8 @@
-// Conv of any rank and ConvInteger. Each block of output positions is one product: the group's weights by the
+// Conv of any rank. Each block of output positions is one product: the group's weights by the
 // input's columns, gathered straight into the packed layout.
 #include <algorithm>
 
 #include "engine/operators/convolution.h"
-#include "engine/operators/integer_product.h"
-#include "engine/operators/quantization.h"
 #include "engine/operators/registry.h"
 #include "kernels/pack.h"
 
@@ -13,12 +11,6 @@ namespace sesame::engine {
 namespace {
 
 constexpr std::int64_t kColumns = 128;  // output positions of an item, whole panels
-
-Shape output_shape(const ConvolutionShape& s) {
-  Shape y{s.batch, s.groups * s.features};
-  y.insert(y.end(), s.out.begin(), s.out.end());
-  return y;
-}
 
 // Two phases: float16 operands are widened; then blocks of columns are multiplied.
 class Conv : public Step {
@@ -33,7 +25,7 @@ class Conv : public Step {
       check_same_type(io, 0, 2);
       check_shape("the bias", io.input(2).shape(), {s.groups * s.features});
     }
-    io.output(0, io.input(0).type(), output_shape(s));
+    io.output(0, io.input(0).type(), s.output());
   }
   std::size_t scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const override {
     if (inputs[0].type() == DType::f32) return 0;
@@ -126,68 +118,8 @@ class Conv : public Step {
   ConvolutionParameters parameters_;
 };
 
-// x, w, zero point of x, zero points of w (one or one a feature); int32 out.
-class ConvInteger : public Operator {
- public:
-  explicit ConvInteger(const Node& node) : parameters_(node) { check_inputs(node, 2, 4); }
-  void infer(Inference& io) const override {
-    check_type(io, 0, ByteTypes{});
-    check_type(io, 1, ByteTypes{});
-    const ConvolutionShape s = parameters_.shape(io.input(0).shape(), io.input(1).shape());
-    if (io.has(2)) check_zero_point("x's zero point", io.input(2), io.input(0).type(), 1);
-    if (io.has(3)) check_zero_point("w's zero point", io.input(3), io.input(1).type(), s.groups * s.features);
-    io.output(0, DType::i32, output_shape(s));
-  }
-  void compute(const Execution& e) const override {
-    if (e.outputs[0].size() == 0) return;
-    const ConvolutionShape s = parameters_.shape(e.inputs[0].shape(), e.inputs[1].shape());
-    std::vector<std::int16_t> weights(static_cast<std::size_t>(e.inputs[1].size()));
-    widen_features(e.inputs[1], e.has(3) ? e.inputs[3] : Tensor(), s.depth(), weights.data());
-    std::vector<std::int16_t> x(static_cast<std::size_t>(e.inputs[0].size()));
-    widen(e.inputs[0], e.has(2) ? e.inputs[2] : Tensor(), x.data());
-    std::vector<std::int16_t> columns(static_cast<std::size_t>(s.depth() * kColumns));
-    std::vector<std::int32_t> sums(static_cast<std::size_t>(s.features * kColumns));
-    for (std::int64_t plane = 0; plane < s.batch * s.groups; ++plane) {
-      for (std::int64_t first = 0; first < s.out_size(); first += kColumns) {
-        const std::int64_t count = std::min(kColumns, s.out_size() - first);
-        gather(s, x.data() + plane * s.channels * s.in_size(), first, count, columns.data());
-        multiply_int16(weights.data() + plane % s.groups * s.features * s.depth(), columns.data(), s.features, count,
-                       s.depth(), sums.data());
-        for (std::int64_t m = 0; m < s.features; ++m) {
-          std::copy_n(sums.data() + m * count, count,
-                      e.outputs[0].data<std::int32_t>() + (plane * s.features + m) * s.out_size() + first);
-        }
-      }
-    }
-  }
-
- private:
-  // A zero point for all, or one a feature of `depth` weights.
-  static void widen_features(const Tensor& w, const Tensor& zero, std::int64_t depth, std::int16_t* to) {
-    if (zero.size() <= 1) return widen(w, zero, to);
-    visit_in(ByteTypes{}, w.type(), [&](auto t) {
-      for (std::int64_t i = 0; i < w.size(); ++i) {
-        to[i] = static_cast<std::int16_t>(w.data<decltype(t)>()[i] - zero_point_at(zero, i / depth));
-      }
-    });
-  }
-
-  static void gather(const ConvolutionShape& s, const std::int16_t* x, std::int64_t first, std::int64_t count,
-                     std::int16_t* columns) {
-    std::int64_t source[kColumns];
-    for (std::int64_t k = 0; k < s.depth(); ++k) {
-      s.sources(k, first, count, source);
-      for (std::int64_t p = 0; p < count; ++p) columns[k * count + p] = source[p] < 0 ? std::int16_t{0} : x[source[p]];
-    }
-  }
-  ConvolutionParameters parameters_;
-};
-
 }  // namespace
 
-void register_conv(Registry& r) {
-  r.add("Conv", 1, make<Conv>());
-  r.add("ConvInteger", 10, make<ConvInteger>());
-}
+void register_conv(Registry& r) { r.add("Conv", 1, make<Conv>()); }
 
 }  // namespace sesame::engine

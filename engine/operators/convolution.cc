@@ -17,6 +17,12 @@ void check_range(const char* what, const std::vector<std::int64_t>& values, std:
 
 }  // namespace
 
+Shape ConvolutionShape::output() const {
+  Shape y{batch, groups * features};
+  y.insert(y.end(), out.begin(), out.end());
+  return y;
+}
+
 bool ConvolutionShape::is_pointwise() const {
   const auto all = [](const std::vector<std::int64_t>& v, std::int64_t value) {
     return std::all_of(v.begin(), v.end(), [=](std::int64_t x) { return x == value; });

@@ -19,6 +19,7 @@ struct ConvolutionShape {
   std::int64_t in_size() const { return element_count(in); }
   std::int64_t out_size() const { return element_count(out); }
   std::int64_t depth() const { return channels * element_count(kernel); }  // products summed for an output
+  Shape output() const;                                                    // y's shape
   // Whether output position p reads input position p and nothing else.
   bool is_pointwise() const;
   // For a value k of [0, depth()): which element of the group's input it multiplies in output positions

@@ -20,7 +20,7 @@ void map(const Tensor& x, const Tensor& y, Fn fn) {
 // y = fn(a, b), a and b broadcast to y's shape. y may be a when a has y's shape.
 template <class In, class Out, class Fn>
 void zip(const Tensor& a, const Tensor& b, const Tensor& y, Fn fn) {
-  const LoopNest<2> nest(y.shape(), {broadcast_strides(a.shape(), y.shape()), broadcast_strides(b.shape(), y.shape())});
+  const LoopNest<2> nest(y.shape(), std::array<const Shape*, 2>{&a.shape(), &b.shape()});
   const std::size_t n = nest.row();
   Out* to = y.data<Out>();
   nest.for_each_row([&](const auto& at) {

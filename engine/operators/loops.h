@@ -44,6 +44,32 @@ class LoopNest {
     }
   }
 
+  // Operands broadcast to `shape`. Allocates nothing.
+  LoopNest(const Shape& shape, const std::array<const Shape*, N>& operands) {
+    empty_ = std::find(shape.begin(), shape.end(), 0) != shape.end();
+    std::array<std::int64_t, N> sizes;  // of an operand's axes from this one on
+    for (std::size_t i = 0; i < N; ++i) {
+      sizes[i] = 1;
+      for (std::int64_t d : *operands[i]) sizes[i] *= empty_ ? 1 : d;
+    }
+    for (std::size_t axis = 0; axis < shape.size() && !empty_; ++axis) {
+      Offsets steps{};
+      for (std::size_t i = 0; i < N; ++i) {
+        const Shape& own = *operands[i];
+        if (axis + own.size() < shape.size()) continue;  // an axis that the operand lacks
+        const std::int64_t dim = own[axis + own.size() - shape.size()];
+        sizes[i] /= dim;
+        steps[i] = dim == 1 ? 0 : sizes[i];
+      }
+      if (shape[axis] != 1) add(shape[axis], steps);
+    }
+    if (rank_ == 0) {
+      Offsets ones;
+      ones.fill(1);
+      add(1, ones);
+    }
+  }
+
   std::size_t row() const { return static_cast<std::size_t>(dims_[rank_ - 1]); }
   std::int64_t row_stride(std::size_t operand) const { return strides_[rank_ - 1][operand]; }
 

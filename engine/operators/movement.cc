@@ -426,6 +426,7 @@ void register_movement(Registry& r) {
   r.add("Tile", 6, make<Tile>());
   r.add("Pad", 2, make<Pad>());
   r.add("Trilu", 14, make<Trilu>());
+  r.add(kMicrosoft, "Trilu", 1, make<Trilu>());
 }
 
 }  // namespace sesame::engine

@@ -13,6 +13,7 @@ const Registry& registry() {
     Registry r;
     register_cast(r);
     register_conv(r);
+    register_conv_integer(r);
     register_einsum(r);
     register_elementwise_binary(r);
     register_elementwise_unary(r);

@@ -7,6 +7,7 @@ namespace sesame::engine {
 
 void register_cast(Registry& registry);
 void register_conv(Registry& registry);
+void register_conv_integer(Registry& registry);
 void register_einsum(Registry& registry);
 void register_elementwise_binary(Registry& registry);
 void register_elementwise_unary(Registry& registry);

@@ -2,10 +2,10 @@
 
 #include <limits>
 
-#include "catch.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 
@@ -61,4 +61,4 @@ TEST_CASE("compare reads float16") {
   CHECK_FALSE(compare(halves({2}, {1, 2}), halves({2}, {1, 2.01f})).passed);
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

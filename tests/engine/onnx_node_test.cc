@@ -1,10 +1,11 @@
 // ONNX's own operator tests and the conformance models, each run operator by operator at every level.
-#include "catch.h"
 #include "engine/onnx_reader.h"
-#include "support/conformance.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support.h"
+#include "tests/support/conformance.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 namespace {
 
@@ -12,19 +13,16 @@ namespace fs = std::filesystem;
 
 // The cases below a folder of the shared conformance material; none, with a warning, when it is not there.
 std::vector<fs::path> cases_of(const std::string& folder) {
-  const auto shared = shared_folder();
-  if (!shared) {
-    WARN("skipped: conformance/" << folder << " (set SESAME_SHARED)");
-    return {};
-  }
-  auto cases = find_cases(*shared / "conformance" / folder);
+  const auto root = shared_path("conformance/" + folder);
+  if (!root) return {};
+  auto cases = find_cases(*root);
   REQUIRE_FALSE(cases.empty());
   return cases;
 }
 
 bool same_bits(const std::vector<engine::Tensor>& a, const std::vector<engine::Tensor>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const auto& x, const auto& y) { return tests::same_bits(x, y); });
+                    [](const auto& x, const auto& y) { return test::same_bits(x, y); });
 }
 
 // Runs every case at every level and names all that fail. The levels must give the same bits.
@@ -59,4 +57,4 @@ TEST_CASE("a plan with two threads gives the bits of its operators alone") {
   }
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

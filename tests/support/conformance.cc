@@ -1,14 +1,13 @@
-#include "support/conformance.h"
+#include "tests/support/conformance.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "engine/onnx_reader.h"
 #include "engine/plan.h"
 #include "engine/step.h"
 #include "sesame/error.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 namespace fs = std::filesystem;
 using namespace engine;
@@ -68,14 +67,6 @@ std::vector<Tensor> run_node(const Graph& graph, const Node& node, const std::ve
 }
 
 }  // namespace
-
-std::optional<fs::path> shared_folder() {
-  const char* named = std::getenv("SESAME_SHARED");
-  for (const fs::path& folder : {fs::path(named ? named : ""), fs::path(SESAME_SOURCE_DIR) / ".." / "shared"}) {
-    if (!folder.empty() && fs::is_directory(folder / "conformance")) return folder;
-  }
-  return std::nullopt;
-}
 
 std::vector<fs::path> find_cases(const fs::path& root) {
   std::vector<fs::path> cases;
@@ -157,4 +148,4 @@ CaseResult run_case(const fs::path& folder, kernels::Isa isa) {
   return result;
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +10,7 @@
 #include "engine/tensor.h"
 #include "kernels/isa.h"
 
-namespace sesame::tests {
-
-// The folder of shared test material: SESAME_SHARED, or `shared` beside the source tree; nothing when neither is there.
-std::optional<std::filesystem::path> shared_folder();
+namespace sesame::test {
 
 struct DataSet {
   std::string name;
@@ -47,4 +43,4 @@ struct CaseResult {
 // Evaluates all data sets of the case.
 CaseResult run_case(const std::filesystem::path& folder, kernels::Isa isa);
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

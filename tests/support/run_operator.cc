@@ -1,14 +1,14 @@
-#include "support/run_operator.h"
+#include "tests/support/run_operator.h"
 
 #include <algorithm>
 #include <cstring>
 #include <random>
 
-#include "catch.h"
 #include "engine/step.h"
 #include "sesame/error.h"
+#include "tests/catch.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 
@@ -92,4 +92,4 @@ bool same_bits(const Tensor& a, const Tensor& b) {
          (a.bytes() == 0 || std::memcmp(a.raw(), b.raw(), a.bytes()) == 0);
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

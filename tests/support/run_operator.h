@@ -10,7 +10,7 @@
 #include "engine/tensor.h"
 #include "kernels/isa.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using Ints = std::vector<std::int64_t>;
 
@@ -47,4 +47,4 @@ engine::Tensor random_bytes(engine::Shape shape, unsigned seed);
 std::vector<double> values(const engine::Tensor& t);
 bool same_bits(const engine::Tensor& a, const engine::Tensor& b);
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

@@ -101,8 +101,8 @@ class Session {
   Classification classify(std::string_view text);
   std::vector<Classification> classify(const TokenBatch& batch);
 
-  // The model's float outputs for token ids. Outputs over positions are [batch, longest, ...], zero past each
-  // sequence's end.
+  // The model's float outputs for token ids. Outputs over positions are [batch, longest, ...]; what they hold past a
+  // sequence's end is unspecified. A model without an attention mask takes sequences of one length only.
   std::vector<Output> run(const TokenBatch& batch);
 
   // Gives scratch memory back to the system.

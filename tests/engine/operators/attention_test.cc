@@ -1,10 +1,10 @@
 // ONNX Runtime's attention and embedding operators, against compositions of ONNX's.
 #include <cmath>
 
-#include "catch.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 using V = std::vector<double>;
@@ -194,4 +194,4 @@ TEST_CASE("EmbedLayerNormalization is three lookups, a sum and a LayerNormalizat
   check_near(got[0], run_operator(op, {ids, none, real(qw), real(qp), none, real(qg), real(qb)})[0], 1e-5);
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

@@ -1,10 +1,10 @@
 #include <cmath>
 #include <limits>
 
-#include "catch.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 using V = std::vector<double>;
@@ -123,4 +123,4 @@ TEST_CASE("NaN goes through Max, Min, Relu and Clip") {
   CHECK(first_is_nan(run({"Clip"}, {x, floats({}, {0}), floats({}, {1})})));
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

@@ -1,11 +1,11 @@
 // Products: MatMul, Gemm, Einsum, Conv, and their integer kin.
 #include <cmath>
 
-#include "catch.h"
 #include "engine/plan.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 using V = std::vector<double>;
@@ -198,16 +198,23 @@ TEST_CASE("MatMulInteger is exact with any zero points") {
         "B's zero point has shape [3], expected a scalar or [30]");
 }
 
-TEST_CASE("ConvInteger equals Conv on the dequantized bytes") {
+TEST_CASE("convolutions of bytes are Conv on what the bytes stand for") {
   const Tensor x = random_bytes({1, 2, 7}, 21), w = random_bytes({3, 2, 3}, 22);
-  const auto less = [](const Tensor& t, const Tensor& zero) {
-    return run({"DequantizeLinear", 13, "", {{"axis", std::int64_t{0}}}},
-               {t, zero.rank() == 0 ? floats({}, {1}) : floats({3}, {1, 1, 1}), zero});
+  const auto real = [](const Tensor& q, const Tensor& scale, const Tensor& zero) {
+    return run({"DequantizeLinear", 13, "", {{"axis", std::int64_t{0}}}}, {q, scale, zero});
   };
+  const Tensor one = floats({}, {1}), ones = floats({3}, {1, 1, 1});
   const Tensor x_zero = bytes({}, {7}), w_zero = bytes({3}, {1, 2, 3});
   const std::vector<std::pair<std::string, Attribute>> pads{{"pads", Ints{1, 1}}};
-  CHECK(values(run({"ConvInteger", 10, "", pads}, {x, w, x_zero, w_zero})) ==
-        values(run({"Conv", 11, "", pads}, {less(x, x_zero), less(w, w_zero)})));
+  const Tensor sums = run({"Conv", 11, "", pads}, {real(x, one, x_zero), real(w, ones, w_zero)});
+  CHECK(values(run({"ConvInteger", 10, "", pads}, {x, w, x_zero, w_zero})) == values(sums));
+
+  const Tensor w_scale = floats({3}, {0.5f, 0.25f, 0.125f}), y_scale = floats({}, {128}), y_zero = bytes({}, {128});
+  const Tensor bias = Tensor::of<std::int32_t>({3}, {1000, -2000, 3000});
+  const Tensor scaled =
+      run({"Conv", 11, "", pads}, {real(x, one, x_zero), real(w, w_scale, w_zero), floats({3}, {500, -500, 375})});
+  CHECK(same_bits(run({"QLinearConv", 10, "", pads}, {x, one, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias}),
+                  run({"QuantizeLinear", 13}, {scaled, y_scale, y_zero})));
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

@@ -1,10 +1,10 @@
 // Shapes, movement and indexing.
 #include <limits>
 
-#include "catch.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 using V = std::vector<double>;
@@ -167,4 +167,4 @@ TEST_CASE("operators refuse what they do not know") {
   CHECK(error_of({"Add", 6}, {}) == "unsupported operator Add (domain ai.onnx, opset 6)");
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

@@ -3,10 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "catch.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 using V = std::vector<double>;
@@ -128,4 +128,4 @@ TEST_CASE("elementwise operators on quantized tensors are within one step of the
   CHECK(error_of(microsoft("QLinearConcat", {axis}), {sy, zy, a, sa, za, b, sb, zb}).find("cannot join") == 0);
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

@@ -2,10 +2,10 @@
 #include <cmath>
 #include <limits>
 
-#include "catch.h"
-#include "support/run_operator.h"
+#include "tests/catch.h"
+#include "tests/support/run_operator.h"
 
-namespace sesame::tests {
+namespace sesame::test {
 
 using namespace engine;
 using V = std::vector<double>;
@@ -94,4 +94,4 @@ TEST_CASE("SkipLayerNormalization is a sum and a LayerNormalization") {
   CHECK(same_bits(y[0], run({"LayerNormalization", 17}, {sum, gamma, beta})));
 }
 
-}  // namespace sesame::tests
+}  // namespace sesame::test

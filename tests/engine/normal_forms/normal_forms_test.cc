@@ -1,0 +1,87 @@
+#include "engine/normal_forms/normal_forms.h"
+
+#include "engine/shape_probe.h"
+#include "tests/catch.h"
+#include "tests/support/small_graph.h"
+
+namespace sesame::engine {
+namespace {
+
+using tests::count;
+using tests::random_floats;
+using tests::run;
+using tests::same_bits;
+using tests::SmallGraph;
+
+TEST_CASE("Nodes that compute the same become one, layer after layer") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, 4});
+  const ValueId a = g.node("Neg", {g.node("Abs", {x})});
+  const ValueId b = g.node("Neg", {g.node("Abs", {x})});
+  g.output(g.node("Add", {a, b}));
+  merge_common_nodes(g.graph);
+  CHECK(g.graph.nodes.size() == 3);
+}
+
+TEST_CASE("Nodes that differ in an attribute, an input or an output's name stay apart") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, 4});
+  const ValueId a = g.node("Softmax", {x}, {{"axis", std::int64_t{0}}});
+  const ValueId b = g.node("Softmax", {x}, {{"axis", std::int64_t{1}}});
+  const ValueId c = g.node("Neg", {x});
+  const ValueId d = g.node("Neg", {x});
+  g.output(g.node("Add", {a, b}));
+  g.output(c);
+  g.output(d);
+  merge_common_nodes(g.graph);
+  CHECK(count(g.graph, "Softmax") == 2);
+  CHECK(count(g.graph, "Neg") == 2);
+  CHECK(g.graph.outputs[1] != g.graph.outputs[2]);
+}
+
+TEST_CASE("Random numbers are not the same twice") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, 4});
+  g.output(g.node("Add", {g.node("RandomNormalLike", {x}), g.node("RandomNormalLike", {x})}));
+  merge_common_nodes(g.graph);
+  CHECK(count(g.graph, "RandomNormalLike") == 2);
+}
+
+TEST_CASE("The shape of a value inside is taken from an input") {
+  SmallGraph g;
+  const ValueId ids = g.input("ids", {-1, -1}, DType::i64);
+  const ValueId h = g.node("Gather", {g.constant(random_floats({10, 6}, 1)), ids}, {{"axis", std::int64_t{0}}});
+  const ValueId shape = g.node("Shape", {h});
+  g.output(shape);
+  g.output(g.node("Reshape", {g.node("Neg", {h}), shape}));
+  const Tensor input = Tensor::of<std::int64_t>({2, 3}, {1, 2, 3, 4, 5, 6});
+  const auto want = run(g.graph, {input});
+  anchor_shapes(g.graph);
+  CHECK(ShapeProbe(g.graph).follows_from_shapes(shape));
+  for (const Node& node : g.graph.nodes) {
+    if (node.is("Shape")) CHECK(node.inputs[0] == ids);
+  }
+  const auto got = run(g.graph, {input});
+  for (std::size_t i = 0; i < want.size(); ++i) CHECK(same_bits(got[i], want[i]));
+}
+
+TEST_CASE("A shape that no input has stays where it is") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1});
+  const ValueId twice = g.node("Concat", {x, x}, {{"axis", std::int64_t{0}}});
+  g.output(g.node("Shape", {twice}));
+  anchor_shapes(g.graph);
+  CHECK(g.graph.nodes.back().inputs[0] == twice);
+}
+
+TEST_CASE("Any nodes without inputs pass through") {
+  for (const char* op : {"Add", "Mul", "Div", "MatMul", "Gemm", "Shape", "LayerNormalization", "Erf", "Softmax"}) {
+    SmallGraph g;
+    g.input("x", {-1});
+    g.output(g.node(op, {}));
+    CHECK_NOTHROW(to_normal_forms(g.graph));
+  }
+}
+
+}  // namespace
+}  // namespace sesame::engine

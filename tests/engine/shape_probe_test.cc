@@ -1,0 +1,77 @@
+#include "engine/shape_probe.h"
+
+#include "tests/catch.h"
+#include "tests/support/small_graph.h"
+
+namespace sesame::engine {
+namespace {
+
+using tests::SmallGraph;
+
+const ProbedDim kBatch = ShapeProbe::symbol(0);
+const ProbedDim kLength = ShapeProbe::symbol(1);
+
+TEST_CASE("Symbolic dimensions move, fixed ones stay, and what follows is known by both") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1, 6});
+  const ValueId y = g.node("Transpose", {x}, {{"perm", std::vector<std::int64_t>{1, 0, 2}}});
+  g.output(y);
+  const ShapeProbe probe(g.graph);
+  CHECK(*probe.shape(y) == ProbedShape{kLength, kBatch, {6, 6}});
+  CHECK(probe.type(y) == DType::f32);
+  CHECK_FALSE(probe.follows_from_shapes(y));
+}
+
+TEST_CASE("What is computed from shapes is known with its values") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1}, DType::i64);
+  const ValueId length = g.node("Gather", {g.node("Shape", {x}), g.constant(Tensor::scalar<std::int64_t>(1))});
+  const ValueId positions = g.node(
+      "Range", {g.constant(Tensor::scalar<std::int64_t>(0)), length, g.constant(Tensor::scalar<std::int64_t>(1))});
+  g.output(positions);
+  const ShapeProbe probe(g.graph);
+  CHECK(*probe.shape(positions) == ProbedShape{kLength});
+  REQUIRE(probe.follows_from_shapes(positions));
+  CHECK(to_int64s(probe.value(positions)) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("What depends on values, on unknown operators or on nothing at all is unknown") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1});
+  const ValueId where = g.node("NonZero", {x});
+  const ValueId odd = g.node("QuantumSoftmax", {x});
+  const ValueId after = g.node("Neg", {odd});
+  const ValueId short_of_inputs = g.node("Add", {x});
+  const ShapeProbe probe(g.graph);
+  for (ValueId id : {where, odd, after, short_of_inputs, kNoValue}) {
+    CHECK_FALSE(probe.shape(id));
+    CHECK(probe.rank(id) == 0);
+    CHECK_FALSE(probe.follows_from_shapes(id));
+  }
+}
+
+TEST_CASE("Shapes that do not fit leave unknowns and throw nothing") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, 3});
+  const ValueId y = g.node("MatMul", {x, g.constant(Tensor::allocate(DType::f32, {4, 5}))});
+  g.output(y);
+  CHECK_FALSE(ShapeProbe(g.graph).shape(y));
+}
+
+TEST_CASE("Large values are described and not computed") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1});
+  const ValueId large = g.node("ConstantOfShape", {g.ints({1 << 10, 1 << 10})});
+  ValueId small = g.node("ConstantOfShape", {g.ints({1 << 15})});
+  std::vector<ValueId> many;
+  for (int i = 0; i < 300; ++i) many.push_back(small = g.node("Neg", {small}));
+  g.output(g.node("Neg", {x}));
+  const ShapeProbe probe(g.graph);
+  CHECK(probe.shape(large));
+  CHECK_FALSE(probe.follows_from_shapes(large));
+  CHECK(probe.follows_from_shapes(many.front()));
+  CHECK_FALSE(probe.follows_from_shapes(many.back()));  // 300 of them are too many
+}
+
+}  // namespace
+}  // namespace sesame::engine

@@ -1,8 +1,10 @@
 #include "bench/profile.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
+#include "bench/latency.h"
 #include "bench/report.h"
 #include "engine/plan.h"
 #include "models/model.h"
@@ -51,18 +53,20 @@ std::vector<StepProfile> profile(const LoadedModel& model, const TokenBatch& bat
   for (int i = 0; i < 3; ++i) runner.run(inputs);
 
   runner.set_profiling(true);
-  std::map<std::pair<std::size_t, std::size_t>, double> times;
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<double>> times;  // by node and phase
   for (int i = 0; i < runs; ++i) {
     runner.run(inputs);
-    for (const engine::PhaseTime& each : runner.profile()) times[{each.node, each.phase}] += each.milliseconds;
+    for (const engine::PhaseTime& each : runner.profile()) times[{each.node, each.phase}].push_back(each.milliseconds);
   }
-  double total = 0;
-  for (const auto& [step, ms] : times) total += ms;
 
   std::vector<StepProfile> steps;
-  for (const auto& [step, ms] : times) {
-    steps.push_back({step_name(*model.plan, step.first, step.second), ms / runs, total > 0 ? ms / total : 0});
+  double total = 0;
+  for (auto& [step, ms] : times) {
+    std::ranges::sort(ms);
+    steps.push_back({step_name(*model.plan, step.first, step.second), quantile(ms, 0.5), 0});
+    total += steps.back().milliseconds;
   }
+  for (StepProfile& each : steps) each.share = total > 0 ? each.milliseconds / total : 0;
   return steps;
 }
 

@@ -11,8 +11,8 @@ namespace sesame::bench {
 
 struct StepProfile {
   std::string step;         // operator, node and phase
-  double milliseconds = 0;  // of one pass, mean over the runs
-  double share = 0;         // of the pass
+  double milliseconds = 0;  // median over the runs
+  double share = 0;         // of the sum over all steps
 };
 
 // Runs the model's plan on a batch of equally long sequences, after a warm-up. Throws Error when the model needs inputs

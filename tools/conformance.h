@@ -21,11 +21,11 @@ struct ConformanceOptions {
 struct CaseResult {
   std::filesystem::path folder;
   bool passed = false;
-  std::string reason = {};      // of a failure, one line
-  int data_sets = 0;       // compared; 0 for a case that was run on made-up inputs only
-  double worst_error = 0;  // |got - want| of the element that came nearest to failing, or failed
-  double allowed = 0;      // for that element
-  std::string place = {};       // of it: data set, output, element
+  std::string reason = {};  // of a failure, one line
+  int data_sets = 0;        // compared; 0 for a case that was run on made-up inputs only
+  double worst_error = 0;   // |got - want| of the element that came nearest to failing, or failed
+  double allowed = 0;       // for that element
+  std::string place = {};   // of it: data set, output, element
 };
 
 // The folders at or below `root` that hold a model.onnx, sorted; links to folders are followed, each folder counts

@@ -7,6 +7,7 @@
 
 #include "kernels/isa.h"
 #include "tools/commands.h"
+#include "tools/options.h"
 #include "tools/process.h"
 
 namespace sesame::tools {
@@ -47,9 +48,9 @@ std::string command_names(CLI::App& app) {
   return names;
 }
 
-std::string usage_message(CLI::App& app, const CLI::ParseError& error) {
+std::string usage_message(CLI::App& app, const CLI::ParseError& error, const std::string& first) {
   const auto parsed = app.get_subcommands();
-  if (parsed.empty()) return "expected a command: " + command_names(app) + "; see sesame --help";
+  if (parsed.empty()) return "expected a command: " + command_names(app) + first + "; see sesame --help";
   return std::string(error.what()) + "; see sesame " + parsed[0]->get_name() + " --help";
 }
 
@@ -77,13 +78,14 @@ int run(int argc, char** argv) {
   Command chosen;
   add_commands(app, chosen);
   try {
-    app.parse(argc, argv);
+    app.parse(parser_arguments(argc, argv));
     if (const int code = check_isa_request()) return code;
     return run_chosen(chosen);
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    return fail(usage_message(app, error), kBadUsage);
+    const std::string first = argc > 1 ? ", found '" + std::string(argv[1]) + "'" : "";
+    return fail(usage_message(app, error, first), kBadUsage);
   } catch (const UsageError& error) {
     return fail(error.what(), kBadUsage);
   } catch (const std::bad_alloc&) {

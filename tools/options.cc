@@ -18,6 +18,28 @@ CLI::Option* add_model(CLI::App& command, std::string& model) {
   return command.add_option("MODEL", model, "Folder in the Hugging Face layout, or .onnx file")->required();
 }
 
+// An argument can't hold this byte, so it marks what parser_arguments() changed.
+constexpr char kMark = '\0';
+
+std::vector<std::string> parser_arguments(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {
+    arguments.emplace_back(argv[i]);
+    if (arguments.back().starts_with('[') && arguments.back().ends_with(']')) arguments.back() += kMark;
+  }
+  return arguments;
+}
+
+CLI::Option* add_texts(CLI::App& command, std::vector<std::string>& texts) {
+  const auto take_off_mark = [](std::string& text) {
+    if (text.ends_with(kMark)) text.pop_back();
+    return std::string();
+  };
+  return command
+      .add_option("TEXT", texts, "Texts, after -- where one starts with -; none: one a line on standard input")
+      ->transform(CLI::Validator(take_off_mark, ""));
+}
+
 CLI::Option* add_precision(CLI::App& command, std::string& precision) {
   return command.add_option("--precision", precision, "fp32, int8, or auto: what the file holds")
       ->check(precision_validator())

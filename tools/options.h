@@ -18,6 +18,13 @@ CLI::Validator precision_validator();
 // The required positional MODEL.
 CLI::Option* add_model(CLI::App& command, std::string& model);
 
+// The arguments in the order in which CLI::App::parse takes a vector: the last one first. The parser splits "[a,b]"
+// into a and b; here such an argument is marked, and add_texts() takes the mark off.
+std::vector<std::string> parser_arguments(int argc, char** argv);
+
+// The positional TEXT ..., each taken exactly as given. The parser's arguments come from parser_arguments().
+CLI::Option* add_texts(CLI::App& command, std::vector<std::string>& texts);
+
 CLI::Option* add_precision(CLI::App& command, std::string& precision);
 CLI::Option* add_threads(CLI::App& command, int& threads);
 

@@ -115,7 +115,7 @@ void add_predict_command(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<PredictOptions>();
   CLI::App* command = app.add_subcommand("predict", "Answer texts: arguments, or lines on standard input");
   add_model(*command, options->model);
-  command->add_option("TEXT", options->texts, "Texts; none: one a line on standard input");
+  add_texts(*command, options->texts);
   add_precision(*command, options->precision);
   add_threads(*command, options->threads);
   command->add_option("--batch", options->batch, "Most texts of one call; no answer depends on it")

@@ -1,5 +1,6 @@
 #include "tools/process.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -24,6 +25,7 @@ bool runs_natively() {
 }  // namespace
 
 void restart_with_passive_waiting(char** argv) {
+  if (std::getenv(kRestarted) != nullptr) prctl(PR_SET_NAME, "sesame");  // not "exe", as the restart named it
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv(kRestarted) != nullptr) return;
   if (!runs_natively() || access(kSelf, X_OK) != 0) return;
   if (setenv("OMP_WAIT_POLICY", "passive", 1) != 0 || setenv(kRestarted, "1", 1) != 0) return;

@@ -84,7 +84,7 @@ void add_tokenize_command(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App* command = app.add_subcommand("tokenize", "Show the tokens of texts: arguments, or lines on standard input");
   add_model(*command, options->model);
-  command->add_option("TEXT", options->texts, "Texts; none: one a line on standard input");
+  add_texts(*command, options->texts);
   command->add_flag("--pair", options->pair, "Each text is a pair: text TAB text");
   command->add_option("--max-length", options->max_length, "Cut to N tokens, special ones included")
       ->check(CLI::PositiveNumber)

@@ -47,6 +47,19 @@ TEST_CASE("predict prints one object a line of input, in order, whatever the bat
   }
 }
 
+TEST_CASE("predict takes each argument exactly as given") {
+  const std::vector<std::string> texts = {"[hello,there]", "cpu", "--threads", "", "a, b"};
+  std::vector<std::string> arguments = {"predict", kIntent, "--"};
+  std::string input;
+  for (const std::string& each : texts) {
+    arguments.push_back(each);
+    input += each + "\n";
+  }
+  const Ran ran = run_command(arguments);
+  CHECK(ran.objects().size() == texts.size());
+  CHECK(ran.out == run_command({"predict", kIntent}, input).out);
+}
+
 TEST_CASE("no input is no output") {
   const Ran ran = run_command({"predict", kIntent}, "");
   CHECK(ran.code == 0);

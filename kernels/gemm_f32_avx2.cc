@@ -9,10 +9,11 @@ namespace {
 struct Tiles {
   static constexpr int kMaxRows = 6, kMaxPanels = 1;
   static constexpr int panels(int) { return 1; }
-  static std::size_t panel_bytes(const GemmF32& g) { return g.K * kPanel * sizeof(float); }
+  static constexpr std::size_t kMaxSteps = kWholeDepth, kStepBytes = 4;  // bytes of a row of a in a step
+  static std::size_t steps(const GemmF32& g) { return g.K; }
 
   template <int R, int P>
-  static void tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch prefetch);
+  static void tile(const GemmF32& g, const TileTask& task);
 };
 
 template <int R>
@@ -27,18 +28,18 @@ template <int R>
 }
 
 template <int R, int P>
-void Tiles::tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch prefetch) {
-  const float* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
-  const float* b = g.b + panel * g.K * kPanel;
+void Tiles::tile(const GemmF32& g, const TileTask& task) {
+  const float* a = row_of(g.a, g.lda, task.m);
+  const float* b = g.b + task.panel * g.K * kPanel;
   __m256 acc[R][2];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  for_each_step(g.K, prefetch, [&] {
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R>(a, g.lda, b, acc);
     ++a, b += kPanel;
   });
   // Without a bias nothing is added, and adding -0 is that for every value.
-  const TilePlace place = place_of(m, panel, g.N);
+  const TilePlace place = place_of(task.m, task.panel, g.N);
   __m256 bias[2];
   load_columns(g.epilogue.bias, -0.0f, place, bias);
 #pragma GCC unroll 16

@@ -10,10 +10,11 @@ namespace {
 struct Tiles {
   static constexpr int kMaxRows = 8, kMaxPanels = 8;
   static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 6 : rows <= 6 ? 4 : 3; }
-  static std::size_t panel_bytes(const GemmF32& g) { return g.K * kPanel * sizeof(float); }
+  static constexpr std::size_t kMaxSteps = 768, kStepBytes = 4;  // bytes of a row of a in a step
+  static std::size_t steps(const GemmF32& g) { return g.K; }
 
   template <int R, int P>
-  static void tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch prefetch);
+  static void tile(const GemmF32& g, const TileTask& task);
 };
 
 template <int R, int P>
@@ -31,21 +32,36 @@ template <int R, int P>
 }
 
 template <int R, int P>
-void Tiles::tile(const GemmF32& g, std::size_t m, std::size_t panel, Prefetch prefetch) {
-  const std::size_t panel_size = g.K * kPanel;
-  const float* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
-  const float* b = g.b + panel * panel_size;
-  __m512 acc[R][P];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) acc[r][p] = _mm512_setzero_ps();
+[[gnu::always_inline]] inline void load_tile(const TileTask& task, __m512 (&acc)[R][P]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * P; ++i) {
+    acc[i / P][i % P] = task.first ? _mm512_setzero_ps() : _mm512_loadu_ps(task.partial + i * kPanel);
   }
-  for_each_step(g.K, prefetch, [&] {
+}
+
+template <int R, int P>
+[[gnu::always_inline]] inline void store_tile(const TileTask& task, const __m512 (&acc)[R][P]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * P; ++i) _mm512_storeu_ps(task.partial + i * kPanel, acc[i / P][i % P]);
+}
+
+template <int R, int P>
+void Tiles::tile(const GemmF32& g, const TileTask& task) {
+  const std::size_t panel_size = g.K * kPanel;
+  const float* a = row_of(g.a, g.lda, task.m) + task.step;
+  const float* b = g.b + task.panel * panel_size + task.step * kPanel;
+  const TilePlace place = place_of(task.m, task.panel, P, g.N);
+  __m512 acc[R][P];
+  load_tile<R, P>(task, acc);
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R, P>(a, g.lda, b, panel_size, acc);
     ++a, b += kPanel;
   });
-  finish_tile_f32<Isa::avx512, R, P>(g, place_of(m, panel, P, g.N), acc);
+  if (task.last) {
+    finish_tile_f32<Isa::avx512, R, P>(g, place, acc);
+  } else {
+    store_tile<R, P>(task, acc);
+  }
 }
 
 }  // namespace

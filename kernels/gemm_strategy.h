@@ -2,8 +2,9 @@
 // and columns evenly into blocks of at most Tiles::panels(rows) panels of 16; nothing is padded or computed twice. A
 // template instance of the tile exists for every (rows, panels), so each size runs its own fully unrolled code.
 //
-// Column blocks are the outer loop: a block of weights comes from memory once and is used by all rows while it is in
-// cache. Everything is in an unnamed namespace, since each level compiles it with its own flags.
+// Rows are taken in groups that fit in cache. Within a group, column blocks are the outer loop: a block of weights
+// comes from memory once and is used by all the group's rows while it is in cache. Everything is in an unnamed
+// namespace, since each level compiles it with its own flags.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,11 @@
 
 namespace sesame::kernels {
 namespace {
+
+template <class T>
+T* row_of(T* matrix, std::ptrdiff_t stride, std::size_t m) {
+  return matrix + static_cast<std::ptrdiff_t>(m) * stride;
+}
 
 // `total` in as few blocks of at most `most` as possible, whose sizes differ by at most one; the larger ones first.
 class EvenSplit {
@@ -27,31 +33,59 @@ class EvenSplit {
   std::size_t count_, size_, larger_;
 };
 
-// The weights that a tile asks for ahead of their use: its share of the next column block.
+// The weights that a tile asks for ahead of their use: `steps` cache lines from `data` on, and as many in each of the
+// panels that follow.
 struct Prefetch {
   const char* data;
-  std::size_t lines;  // cache lines of 64 bytes
+  std::size_t steps;
 };
 
-// Runs step() `steps` times, one for each row of the tile's weights, and spreads the prefetch evenly between them.
-// Groups of four keep the bookkeeping out of the way. Asking for a few lines beyond the share does no harm.
-template <class Step>
-[[gnu::always_inline]] inline void for_each_step(std::size_t steps, Prefetch prefetch, Step step) {
+// Tiles::kMaxSteps of tiles that never split the depth.
+constexpr std::size_t kWholeDepth = std::size_t{1} << 48;
+
+// What a tile computes. A step is a cache line of each panel's weights: 1 value of k in fp32, 4 in int8.
+struct TileTask {
+  std::size_t m, panel;     // first row, first panel
+  std::size_t step, steps;  // its part of the depth
+  bool first, last;         // whether that part begins and ends the depth
+  float* partial;           // the tile's sums between two parts, R * P * 16 of them; only for Tiles that split
+  Prefetch prefetch;
+};
+
+// Runs step() for the task's steps, and between groups of four asks for what is needed later: its share of the next
+// weights, and a row of the tile's part of c at a time. A store to a line that isn't in cache waits for it; asking for
+// all of them at once would keep this tile's weights waiting.
+template <class Tiles, int R, int P, class Gemm, class Step>
+[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
   constexpr std::size_t kGroup = 4;
-  const std::size_t groups = steps / kGroup;
-  const std::size_t lines = groups ? (prefetch.lines + groups - 1) / groups : 0;
+  const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
+  const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
+  const char *next = task.prefetch.data, *end = next + task.prefetch.steps * 64;
+  const float* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
+  int rows = task.last ? R : 0;
   for (std::size_t group = 0; group < groups; ++group) {
-    for (std::size_t line = 0; line < lines; ++line, prefetch.data += 64) __builtin_prefetch(prefetch.data, 0, 2);
+    if (next < end) {
+      for (std::size_t i = 0; i < each; ++i, next += 64) {
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
+      }
+    }
+    if (rows > 0) {
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) __builtin_prefetch(c + p * kPanel, 1, 3);
+      c += g.ldc;
+      --rows;
+    }
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kGroup; ++i) step();
   }
-  for (std::size_t i = groups * kGroup; i < steps; ++i) step();
+  for (std::size_t i = groups * kGroup; i < task.steps; ++i) step();
 }
 
-// Calls Tiles::tile<rows, panels>(g, m, panel, prefetch) for sizes known at run time.
+// Tiles::tile<rows, panels>(g, task) for sizes known at run time.
 template <class Tiles, class Gemm, std::size_t... Index>
 constexpr auto tile_table(std::index_sequence<Index...>) {
-  using Function = void (*)(const Gemm&, std::size_t m, std::size_t panel, Prefetch);
+  using Function = void (*)(const Gemm&, const TileTask&);
   struct Table {
     Function at[sizeof...(Index)];
   };
@@ -64,24 +98,86 @@ constexpr auto tile_table(std::index_sequence<Index...>) {
 }
 
 template <class Tiles, class Gemm>
-void run_gemm(const Gemm& g) {
-  static constexpr auto tiles =
-      tile_table<Tiles, Gemm>(std::make_index_sequence<Tiles::kMaxRows * Tiles::kMaxPanels>());
-  const std::size_t panels = (g.N + kPanel - 1) / kPanel;
-  if (g.M == 0 || panels == 0) return;
-  const EvenSplit rows(g.M, Tiles::kMaxRows);
-  const EvenSplit columns(panels, static_cast<std::size_t>(Tiles::panels(static_cast<int>(rows.size(0)))));
-  const std::size_t panel_bytes = Tiles::panel_bytes(g);
-  const char* weights = reinterpret_cast<const char*>(g.b);
-  for (std::size_t j = 0; j < columns.count(); ++j) {
-    const std::size_t panel = columns.begin(j), width = columns.size(j), next = panel + width;
-    const std::size_t lines = rows.count() > 1 && j + 1 < columns.count() ? columns.size(j + 1) * panel_bytes / 64 : 0;
-    for (std::size_t i = 0; i < rows.count(); ++i) {
-      const Prefetch prefetch{weights + next * panel_bytes + i * lines / rows.count() * 64,
-                              (i + 1) * lines / rows.count() - i * lines / rows.count()};
-      tiles.at[(rows.size(i) - 1) * Tiles::kMaxPanels + width - 1](g, rows.begin(i), panel, prefetch);
+class Schedule {
+ public:
+  explicit Schedule(const Gemm& g)
+      : g_(g),
+        panel_bytes_(Tiles::steps(g) * 64),
+        rows_(g.M, Tiles::kMaxRows),
+        columns_((g.N + kPanel - 1) / kPanel, static_cast<std::size_t>(Tiles::panels(static_cast<int>(rows_.size(0))))),
+        depths_(Tiles::steps(g), Tiles::kMaxSteps),
+        groups_(rows_.count(), row_blocks_in_cache()) {}
+
+  void run() const {
+    for (std::size_t group = 0; group < groups_.count(); ++group) {
+      for (std::size_t column = 0; column < columns_.count(); ++column) run_block(group, column);
     }
   }
+
+ private:
+  static constexpr std::size_t kMaxSplitBlocks = 16;  // row blocks in a group when the depth is split
+  static constexpr std::size_t kMaxTile = 24 * kPanel;
+  static constexpr bool kSplits = Tiles::kMaxSteps < kWholeDepth;
+
+  // As many rows of a as leave most of a small L2 cache (1 MiB) to the weights.
+  std::size_t row_blocks_in_cache() const {
+    constexpr std::size_t kBytes = 384 * 1024;
+    const std::size_t row_bytes = depths_.count() ? depths_.size(0) * Tiles::kStepBytes : 1;
+    const std::size_t blocks = kBytes / (row_bytes * Tiles::kMaxRows) + 1;
+    return depths_.count() > 1 && blocks > kMaxSplitBlocks ? kMaxSplitBlocks : blocks;
+  }
+
+  // All rows of the group times a block of columns, a part of the depth at a time. There is always a part: without
+  // depth it is empty.
+  void run_block(std::size_t group, std::size_t column) const {
+    const std::size_t count = groups_.size(group), depths = depths_.count() ? depths_.count() : 1;
+    float partial[kSplits ? kMaxSplitBlocks * kMaxTile : 1];
+    for (std::size_t depth = 0; depth < depths; ++depth) {
+      const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t block = groups_.begin(group) + i;
+        const TileTask task{rows_.begin(block),
+                            columns_.begin(column),
+                            depths_.begin(depth),
+                            depths_.size(depth),
+                            depth == 0,
+                            depth + 1 == depths,
+                            partial + (depths > 1 ? i * kMaxTile : 0),
+                            share(next, i, count)};
+        kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
+      }
+    }
+  }
+
+  Prefetch weights(std::size_t column, std::size_t depth) const {
+    if (rows_.count() == 1)
+      return {nullptr, 0};  // a single row block streams through them, which the hardware foresees
+    const char* begin = reinterpret_cast<const char*>(g_.b) + columns_.begin(column) * panel_bytes_;
+    return {begin + depths_.begin(depth) * 64, depths_.size(depth)};
+  }
+
+  // The first weights of the block after this one.
+  Prefetch next_block(std::size_t group, std::size_t column) const {
+    if (column + 1 < columns_.count()) return weights(column + 1, 0);
+    return group + 1 < groups_.count() ? weights(0, 0) : Prefetch{nullptr, 0};
+  }
+
+  // Row block i of `count` asks for its even share of what all of them ask for.
+  static Prefetch share(Prefetch all, std::size_t i, std::size_t count) {
+    const std::size_t begin = i * all.steps / count, end = (i + 1) * all.steps / count;
+    return {all.data + begin * 64, end - begin};
+  }
+
+  static constexpr auto kTiles =
+      tile_table<Tiles, Gemm>(std::make_index_sequence<Tiles::kMaxRows * Tiles::kMaxPanels>());
+  const Gemm& g_;
+  const std::size_t panel_bytes_;
+  const EvenSplit rows_, columns_, depths_, groups_;
+};
+
+template <class Tiles, class Gemm>
+void run_gemm(const Gemm& g) {
+  if (g.M > 0 && g.N > 0) Schedule<Tiles, Gemm>(g).run();
 }
 
 }  // namespace

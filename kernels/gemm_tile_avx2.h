@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/gemm_strategy.h"
 #include "kernels/pack.h"
 #include "kernels/table.h"
 
@@ -58,14 +59,14 @@ inline void finish_tile(const Epilogue& e, const TilePlace& place, __m256 (&y)[R
   }
   const __m256i exists[2] = {columns_of(place, 0), columns_of(place, 1)};
   if (e.residual) {
-    const float* residual = e.residual + static_cast<std::ptrdiff_t>(place.m) * e.ld_residual + place.n;
+    const float* residual = row_of(e.residual, e.ld_residual, place.m) + place.n;
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r, residual += e.ld_residual) {
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) y[r][h] = y[r][h] + _mm256_maskload_ps(residual + h * kHalf, exists[h]);
     }
   }
-  float* row = c + static_cast<std::ptrdiff_t>(place.m) * ldc + place.n;
+  float* row = row_of(c, ldc, place.m) + place.n;
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r, row += ldc) {
 #pragma GCC unroll 2

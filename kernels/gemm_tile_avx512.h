@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/gemm_strategy.h"
 #include "kernels/pack.h"
 #include "kernels/table.h"
 
@@ -53,7 +54,7 @@ inline void finish_tile(const Epilogue& e, const TilePlace& place, __m512 (&y)[R
     for (int i = 0; i < R * P; ++i) y[i / P][i % P] = _mm512_load_ps(tile + i * kPanel);
   }
   if (e.residual) {
-    const float* residual = e.residual + static_cast<std::ptrdiff_t>(place.m) * e.ld_residual + place.n;
+    const float* residual = row_of(e.residual, e.ld_residual, place.m) + place.n;
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r, residual += e.ld_residual) {
 #pragma GCC unroll 16
@@ -62,7 +63,7 @@ inline void finish_tile(const Epilogue& e, const TilePlace& place, __m512 (&y)[R
       }
     }
   }
-  float* row = c + static_cast<std::ptrdiff_t>(place.m) * ldc + place.n;
+  float* row = row_of(c, ldc, place.m) + place.n;
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r, row += ldc) {
 #pragma GCC unroll 16

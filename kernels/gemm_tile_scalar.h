@@ -4,15 +4,11 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "kernels/gemm_strategy.h"
 #include "kernels/table.h"
 
 namespace sesame::kernels {
 namespace {
-
-template <class T>
-T* row_of(T* matrix, std::ptrdiff_t stride, std::size_t m) {
-  return matrix + static_cast<std::ptrdiff_t>(m) * stride;
-}
 
 // c[i] = act(y[i]) + residual[m][n + i], i < columns.
 void store_row(const Epilogue& e, float* y, std::size_t m, std::size_t n, std::size_t columns, float* c) {

@@ -11,10 +11,11 @@ namespace {
 struct Tiles {
   static constexpr int kMaxRows = 4, kMaxPanels = 1;
   static constexpr int panels(int) { return 1; }
-  static std::size_t panel_bytes(const GemmU8S8& g) { return round_up(g.K, 4) * kPanel; }
+  static constexpr std::size_t kMaxSteps = kWholeDepth, kStepBytes = 4;  // bytes of a row of a in a step
+  static std::size_t steps(const GemmU8S8& g) { return (g.K + 3) / 4; }
 
   template <int R, int P>
-  static void tile(const GemmU8S8& g, std::size_t m, std::size_t panel, Prefetch prefetch);
+  static void tile(const GemmU8S8& g, const TileTask& task);
 };
 
 inline __m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
@@ -70,22 +71,21 @@ inline void finish_tile_u8s8(const GemmU8S8& g, const TilePlace& place, const __
 }
 
 template <int R, int P>
-void Tiles::tile(const GemmU8S8& g, std::size_t m, std::size_t panel, Prefetch prefetch) {
-  const std::size_t quads = (g.K + 3) / 4;
-  const std::uint8_t* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
-  const std::int8_t* b = g.b + panel * quads * kPanel * 4;
-  const std::int32_t* init = g.acc_init + panel * kPanel;
+void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
+  const std::uint8_t* a = row_of(g.a, g.lda, task.m);
+  const std::int8_t* b = g.b + task.panel * steps(g) * kPanel * 4;
+  const std::int32_t* init = g.acc_init + task.panel * kPanel;
   __m256i acc[R][2];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     acc[r][0] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init));
     acc[r][1] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init + kHalf));
   }
-  for_each_step(quads, prefetch, [&] {
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R>(a, g.lda, b, acc);
     a += 4, b += kPanel * 4;
   });
-  finish_tile_u8s8<R>(g, place_of(m, panel, g.N), acc);
+  finish_tile_u8s8<R>(g, place_of(task.m, task.panel, g.N), acc);
 }
 
 }  // namespace

@@ -25,10 +25,11 @@ inline __m512i broadcast4(const std::uint8_t* a) {
 struct Tiles {
   static constexpr int kMaxRows = 8, kMaxPanels = 8;
   static constexpr int panels(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 6 : rows <= 6 ? 4 : 3; }
-  static std::size_t panel_bytes(const GemmU8S8& g) { return round_up(g.K, 4) * kPanel; }
+  static constexpr std::size_t kMaxSteps = kWholeDepth, kStepBytes = 4;  // bytes of a row of a in a step
+  static std::size_t steps(const GemmU8S8& g) { return (g.K + 3) / 4; }
 
   template <int R, int P>
-  static void tile(const GemmU8S8& g, std::size_t m, std::size_t panel, Prefetch prefetch);
+  static void tile(const GemmU8S8& g, const TileTask& task);
 };
 
 template <int R, int P>
@@ -46,21 +47,22 @@ template <int R, int P>
 }
 
 template <int R, int P>
-void Tiles::tile(const GemmU8S8& g, std::size_t m, std::size_t panel, Prefetch prefetch) {
-  const std::size_t quads = (g.K + 3) / 4, panel_size = quads * kPanel * 4;
-  const std::uint8_t* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
-  const std::int8_t* b = g.b + panel * panel_size;
+void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
+  const std::size_t panel_size = steps(g) * kPanel * 4;
+  const std::uint8_t* a = row_of(g.a, g.lda, task.m);
+  const std::int8_t* b = g.b + task.panel * panel_size;
   __m512i acc[R][P];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) acc[r][p] = _mm512_loadu_si512(g.acc_init + (panel + p) * kPanel);
+    for (int p = 0; p < P; ++p) acc[r][p] = _mm512_loadu_si512(g.acc_init + (task.panel + p) * kPanel);
   }
-  for_each_step(quads, prefetch, [&] {
+  const TilePlace place = place_of(task.m, task.panel, P, g.N);
+  for_each_step<Tiles, R, P>(g, task, [&] {
     step<R, P>(a, g.lda, b, panel_size, acc);
     a += 4, b += kPanel * 4;
   });
-  finish_tile_u8s8<Isa::avx512vnni, R, P>(g, place_of(m, panel, P, g.N), acc);
+  finish_tile_u8s8<Isa::avx512vnni, R, P>(g, place, acc);
 }
 
 }  // namespace

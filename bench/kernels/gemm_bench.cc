@@ -118,7 +118,8 @@ void register_shapes(std::string_view field, Isa isa, Function function) {
       shape.M = M;
       for (bool ring : {false, true}) {
         benchmark::RegisterBenchmark(benchmark_name(field, kernels::name(isa), shape, ring).c_str(),
-                                     [=](benchmark::State& state) { function(state, shape, ring); });
+                                     [=](benchmark::State& state) { function(state, shape, ring); })
+            ->UseManualTime();
       }
     }
   }

@@ -23,15 +23,27 @@ double seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-template <class Peak>
-double best_rate(Peak run) {
-  double best = 0;
-  for (int repeat = 0; repeat < 8; ++repeat) {
-    const double start = seconds();
-    const double macs = run();
-    best = std::max(best, macs / (seconds() - start));
-  }
-  return best;
+constexpr double kBatchSeconds = 100e-6;  // long enough that reading the clock doesn't count
+
+// How often `once` has to run to fill a batch.
+int batch_size(const std::function<void()>& once) {
+  once();
+  const double start = seconds();
+  once();
+  return static_cast<int>(kBatchSeconds / std::max(seconds() - start, 1e-9)) + 1;
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+template <class Run>
+double rate(Run run) {
+  const double start = seconds();
+  const double macs = run();
+  return macs / (seconds() - start);
 }
 
 }  // namespace
@@ -59,24 +71,32 @@ Weights::Weights(const void* weight, std::size_t bytes, bool ring)
 
 double peak_f32(kernels::Isa isa) {
   static float sink = 0;
-  return best_rate([&] { return kernels::table(isa).peak_f32(20000, &sink); });
+  const std::size_t iterations = isa == kernels::Isa::scalar ? 1000 : 20000;
+  return rate([&] { return kernels::table(isa).peak_f32(iterations, &sink); });
 }
 
 double peak_u8s8(kernels::Isa isa) {
   static std::int32_t sink = 0;
-  return best_rate([&] { return kernels::table(isa).peak_u8s8(20000, &sink); });
+  return rate([&] { return kernels::table(isa).peak_u8s8(20000, &sink); });
 }
 
 void time_gemm(benchmark::State& state, const Shape& shape, double (*peak)(kernels::Isa), kernels::Isa isa,
                const std::function<void()>& once) {
-  once();
-  const double before = peak(isa);
-  const double start = seconds();
-  for (auto _ : state) once();
-  const double elapsed = seconds() - start;
-  const double macs = static_cast<double>(shape.M * shape.N * shape.K) * static_cast<double>(state.iterations());
-  state.counters["GMAC/s"] = macs / elapsed / 1e9;
-  state.counters["peak"] = macs / elapsed / std::max(before, peak(isa));
+  const int batch = batch_size(once);
+  const double macs = static_cast<double>(shape.M * shape.N * shape.K) * batch;
+  std::vector<double> rates, shares;
+  for (auto _ : state) {
+    const double peak_now = peak(isa);
+    const double start = seconds();
+    for (int i = 0; i < batch; ++i) once();
+    const double elapsed = seconds() - start;
+    state.SetIterationTime(elapsed);
+    rates.push_back(macs / elapsed);
+    shares.push_back(rates.back() / peak_now);
+  }
+  state.counters["us"] = macs / batch / median(rates) * 1e6;
+  state.counters["GMAC/s"] = median(rates) / 1e9;
+  state.counters["peak"] = median(shares);
 }
 
 void fill(float* values, std::size_t count) {

@@ -57,11 +57,12 @@ class Weights {
   Pages pages_;
 };
 
-// Multiply-adds per second of the level's registers, the best of a few short runs.
+// Multiply-adds per second of the level's registers, from one short run.
 double peak_f32(kernels::Isa isa);
 double peak_u8s8(kernels::Isa isa);
 
-// Runs `once` for the benchmark's iterations and reports GMAC/s and its share of peak(isa).
+// An iteration is a batch of calls of `once` right after a run of peak(isa), since clocks drift. Reports the medians of
+// a call's time in microseconds, of GMAC/s and of the share of the peak. The benchmark uses manual time.
 void time_gemm(benchmark::State& state, const Shape& shape, double (*peak)(kernels::Isa), kernels::Isa isa,
                const std::function<void()>& once);
 

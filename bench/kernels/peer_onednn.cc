@@ -100,9 +100,11 @@ void register_onednn() {
       shape.M = M;
       for (bool ring : {false, true}) {
         benchmark::RegisterBenchmark(benchmark_name("gemm_f32", "onednn", shape, ring).c_str(),
-                                     [=](benchmark::State& state) { run_f32(state, shape, ring); });
+                                     [=](benchmark::State& state) { run_f32(state, shape, ring); })
+            ->UseManualTime();
         benchmark::RegisterBenchmark(benchmark_name("gemm_u8s8", "onednn", shape, ring).c_str(),
-                                     [=](benchmark::State& state) { run_u8s8(state, shape, ring); });
+                                     [=](benchmark::State& state) { run_u8s8(state, shape, ring); })
+            ->UseManualTime();
       }
     }
   }

@@ -50,6 +50,7 @@ TEST_CASE("gemm_f32: odd depths") {
 TEST_CASE("gemm_f32: BERT's depth, many row blocks") {
   check_every_level({70, 52, 3072});
   check_every_level({200, 20, 768});
+  check_every_level({140, 50, 1000});
 }
 
 TEST_CASE("gemm_f32: strides beyond the sizes, and what follows the product") {

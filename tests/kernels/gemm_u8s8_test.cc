@@ -46,6 +46,7 @@ TEST_CASE("gemm_u8s8: odd depths") {
 TEST_CASE("gemm_u8s8: many row blocks") {
   check_every_level({70, 52, 3072});
   check_every_level({200, 20, 768});
+  check_every_level({140, 50, 1000});
 }
 
 TEST_CASE("gemm_u8s8: strides beyond the sizes, and what follows the product") {

@@ -44,7 +44,7 @@ template <bool has_bias>
 SESAME_INLINE float score_row(float* row, std::size_t keys, float factor, const float* key_scale, const float* bias) {
   const float lowest = -__builtin_inff();
   Lanes highest[4] = {splat(lowest), splat(lowest), splat(lowest), splat(lowest)};
-  for_lanes(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
+  for_lanes_inlined(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
     const Lanes scale = splat(factor) * load(key_scale + i), product = to_float(load_ints(row + i));
     Lanes y = product * scale;
     if constexpr (has_bias) y = fma(product, scale, load(bias + i, span, 0.0f));
@@ -65,7 +65,7 @@ SESAME_INLINE Weighted weigh_row(float* row, std::size_t keys, float highest_sco
   const Lanes highest = splat(highest_score);
   RowSum sum;
   Ints most[4] = {splat(0), splat(0), splat(0), splat(0)};
-  for_lanes(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
+  for_lanes_inlined(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
     const Lanes e = exp_nonpositive(load(row + i) - highest);
     const Lanes weighted = first(e * load(value_scale + i), span, 0.0f);
     sum.partial[slot.value] = sum.partial[slot.value] + first(e, span, 0.0f);
@@ -85,21 +85,32 @@ SESAME_INLINE void quantize_weights(const float* row, std::size_t keys, float pe
   for (; i < keys; i += kLanes) store_u8(p + i, at(i));
 }
 
-// From integer products to p, unsigned; returns what the products with the values are to be multiplied by.
+// Queries of a block, from integer products to p. One pass over all rows after the other: within a row each waits for
+// the last one's maximum or sum, and other rows fill the time. factor[r] is each row's query factor first, then what
+// the products with the values are to be multiplied by.
 template <bool has_bias>
-SESAME_INLINE float probabilities_row(float* row, std::size_t keys, float factor, const ByteAttention& b,
-                                      const float* bias, std::uint8_t* p) {
+__attribute__((noinline)) void weigh_block(const ByteAttention& b, const AttentionU8S8Layout& l, std::size_t rows,
+                                           std::size_t keys, const float* bias, std::ptrdiff_t ld_bias, float* factor) {
   constexpr std::int32_t kInfinity = 0x7F800000, kTwoToMinus100 = 27 << 23;
-  const float highest = score_row<has_bias>(row, keys, factor, b.key_scale, bias);
-  const Weighted weighted = weigh_row(row, keys, highest, b.value_scale);
-  const bool zero = weighted.max_bits < kTwoToMinus100, finite = weighted.max_bits < kInfinity;
-  const float m = __builtin_bit_cast(float, weighted.max_bits);
-  quantize_weights(row, keys, zero || !finite ? 0.0f : 255.0f / m, p);
-  return (zero ? 0.0f : m / 255.0f) / weighted.sum;
+  float highest[AttentionU8S8Layout::kRows], per_step[AttentionU8S8Layout::kRows];
+  for (std::size_t r = 0; r < rows; ++r) {
+    highest[r] = score_row<has_bias>(b.sums + r * l.stride, keys, factor[r], b.key_scale,
+                                     has_bias ? bias + static_cast<std::ptrdiff_t>(r) * ld_bias : nullptr);
+  }
+  for (std::size_t r = 0; r < rows; ++r) {
+    const Weighted weighted = weigh_row(b.sums + r * l.stride, keys, highest[r], b.value_scale);
+    const bool zero = weighted.max_bits < kTwoToMinus100, finite = weighted.max_bits < kInfinity;
+    const float m = __builtin_bit_cast(float, weighted.max_bits);
+    per_step[r] = zero || !finite ? 0.0f : 255.0f / m;
+    factor[r] = (zero ? 0.0f : m / 255.0f) / weighted.sum;
+  }
+  for (std::size_t r = 0; r < rows; ++r) {
+    quantize_weights(b.sums + r * l.stride, keys, per_step[r], b.p + r * l.p_stride);
+  }
 }
 
 SESAME_INLINE void context_row(const float* sums, std::size_t head_dim, float factor, float* out) {
-  for_lanes(head_dim, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
+  for_lanes_inlined(head_dim, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
     store(out + i, to_float(load_ints(sums + i)) * splat(factor), span);
   });
 }
@@ -118,13 +129,11 @@ inline void attend_block(const AttentionInt8& a, const AttentionU8S8Layout& l, c
                   .c = b.sums,
                   .ldc = stride});
   float factor[AttentionU8S8Layout::kRows];
-  for (std::size_t r = 0; r < rows; ++r) {
-    float* row = b.sums + r * l.stride;
-    std::uint8_t* p = b.p + r * l.p_stride;
-    const float query_factor = b.query_scale[begin + r] * a.scale;
-    factor[r] = a.bias ? probabilities_row<true>(row, a.keys, query_factor, b,
-                                                 a.bias + static_cast<std::ptrdiff_t>(begin + r) * a.ld_bias, p)
-                       : probabilities_row<false>(row, a.keys, query_factor, b, nullptr, p);
+  for (std::size_t r = 0; r < rows; ++r) factor[r] = b.query_scale[begin + r] * a.scale;
+  if (a.bias) {
+    weigh_block<true>(b, l, rows, a.keys, a.bias + static_cast<std::ptrdiff_t>(begin) * a.ld_bias, a.ld_bias, factor);
+  } else {
+    weigh_block<false>(b, l, rows, a.keys, nullptr, 0, factor);
   }
   multiply_bytes(rows, l.depth / kPanel,
                  {.a = b.p,

@@ -67,17 +67,19 @@ class ByteWalk {
 template <int rows, int panels>
 __attribute__((noinline)) void byte_tile(const ByteProduct& t) {
   Ints acc[rows][panels];
-#pragma GCC unroll 32
-  for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
-    for (int p = 0; p < panels; ++p) acc[r][p] = t.init ? load_ints(t.init + p * kPanel) : splat(0);
+  for (int p = 0; p < panels; ++p) {
+    const Ints init = t.init ? load_ints(t.init + p * kPanel) : splat(0);
+#pragma GCC unroll 32
+    for (int r = 0; r < rows; ++r) acc[r][p] = init;
   }
   ByteWalk<rows> a(t.a, t.lda);
   const std::int8_t* b = t.b;
-  for (std::size_t i = 0; i < t.steps; ++i, a.advance(), b += kPanel * 4) {
+  const std::size_t panel_bytes = t.panel_bytes;
+  for (std::size_t i = t.steps; i > 0; --i, a.advance(), b += kPanel * 4) {
     Ints column[panels];
 #pragma GCC unroll 4
-    for (int p = 0; p < panels; ++p) column[p] = load_ints(b + p * t.panel_bytes);
+    for (int p = 0; p < panels; ++p) column[p] = load_ints(b + p * panel_bytes);
 #pragma GCC unroll 32
     for (int r = 0; r < rows; ++r) {
       const Ints element = a.element(r);
@@ -85,10 +87,12 @@ __attribute__((noinline)) void byte_tile(const ByteProduct& t) {
       for (int p = 0; p < panels; ++p) acc[r][p] = dot4(acc[r][p], element, column[p]);
     }
   }
+  float* c = t.c;
+  const std::ptrdiff_t ldc = t.ldc;
 #pragma GCC unroll 32
-  for (int r = 0; r < rows; ++r) {
+  for (int r = 0; r < rows; ++r, c += ldc) {
 #pragma GCC unroll 4
-    for (int p = 0; p < panels; ++p) store_ints(t.c + r * t.ldc + p * kPanel, acc[r][p]);
+    for (int p = 0; p < panels; ++p) store_ints(c + p * kPanel, acc[r][p]);
   }
 }
 

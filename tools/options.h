@@ -19,6 +19,7 @@ CLI::Validator precision_validator();
 CLI::Option* add_model(CLI::App& command, std::string& model);
 
 CLI::Option* add_precision(CLI::App& command, std::string& precision);
+CLI::Option* add_attention(CLI::App& command, AttentionPrecision& attention);
 CLI::Option* add_threads(CLI::App& command, int& threads);
 
 // An option with a comma-separated list of values in [1, most]; `values` holds the default.

@@ -26,10 +26,10 @@ struct Subject {
   std::optional<double> peak_mib;  // of the process while loading
 };
 
-Subject load(const std::filesystem::path& path, Precision precision) {
+Subject load(const std::filesystem::path& path, const ModelOptions& options) {
   Subject subject{.path = path.string(), .model = nullptr, .load_ms = 0, .peak_mib = {}};
   forget_peak();
-  subject.load_ms = time_once([&] { subject.model = Model::load(path, {.precision = precision}); });
+  subject.load_ms = time_once([&] { subject.model = Model::load(path, options); });
   subject.peak_mib = peak_resident_mib();
   return subject;
 }
@@ -186,13 +186,13 @@ void run_model(const std::filesystem::path& path, const Options& options, const 
   };
   for (const Precision precision : options.precisions) {
     progress(path.string() + ", loading", 0);
-    const Subject subject = load(path, precision);
+    const Subject subject = load(path, {.precision = precision, .attention = options.attention});
     check_lengths(options, subject);
     if (!data.empty()) answer_data(subject);
     measure_grid(subject, options, data, peaks, progress, results);
   }
   if (data.empty()) return;
-  if (!answers.has(Precision::fp32)) answer_data(load(path, Precision::fp32));
+  if (!answers.has(Precision::fp32)) answer_data(load(path, {.precision = Precision::fp32}));
   for (Result& each : std::span(results).subspan(first)) answers.fill(parse_precision(each.precision), each);
 }
 

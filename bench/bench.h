@@ -17,6 +17,7 @@ namespace sesame::bench {
 struct Options {
   std::vector<std::filesystem::path> models;
   std::vector<Precision> precisions = {Precision::automatic};
+  AttentionPrecision attention = AttentionPrecision::automatic;
   std::vector<std::size_t> batches = {1};
   std::vector<std::size_t> lengths;  // empty: 32 and 128, as far as the model takes them
   std::vector<int> threads = {1};

@@ -80,6 +80,19 @@ struct AttentionF32 {
 };
 std::size_t attention_f32_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
 
+// The same head in int8. q, k and v are quantized a token at a time, as quantize_row_u8 does (q8, k8, v8 in [-127, 127]
+// with scales sq, sk, sv; a token that counts as zero has scale 0, one with NaN or infinity NaN). The integer sums are
+// exact, keys and head_dim <= 65,793:
+//   acc[i][j]   = sum_d q8[i][d] * k8[j][d]
+//   score[i][j] = fma(float(acc), (sq[i] * scale) * sk[j], bias[i][j]), or the product alone without a bias
+//   e[i][j]     = exp(score[i][j] - max_j score[i][j]);  s[i] = sum_j e[i][j] in the fixed order of lanes.h
+//   w[i][j]     = e[i][j] * sv[j];  m = max_j w[i][j];  w8 = round_half_even(w * (255 / m)), unsigned
+//   out[i][d]   = float(sum_j w8[i][j] * v8[j][d]) * ((m / 255) / s[i])
+// With m < 2^-100 the row is 0; with NaN among w or e it is NaN. V's scales lie along the summed index, so they go into
+// the weights, whose own scale, one a query, comes out again.
+using AttentionInt8 = AttentionF32;  // with attention_u8s8_scratch bytes of scratch
+std::size_t attention_u8s8_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
+
 struct Table {
   Isa isa;
 
@@ -117,6 +130,8 @@ struct Table {
   // the result alive.
   double (*peak_f32)(std::size_t iterations, float* sink);
   double (*peak_u8s8)(std::size_t iterations, std::int32_t* sink);
+
+  void (*attention_u8s8)(const AttentionInt8&);
 };
 
 // The table of a level that supported(isa) says is there.

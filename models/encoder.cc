@@ -35,6 +35,11 @@ std::int64_t id_at(const Tensor& ids, std::size_t index) {
   return ids.type() == DType::i64 ? ids.data<std::int64_t>()[index] : ids.data<std::int32_t>()[index];
 }
 
+// The int8 kernel's sums are exact up to kMaxK keys; a longer sequence runs in fp32, whatever the batch.
+bool attends_in_int8(const EncoderLayer& layer, std::size_t keys) {
+  return layer.attention == AttentionPrecision::int8 && keys <= kernels::kMaxK && layer.head_dim <= kernels::kMaxK;
+}
+
 void normalize(const kernels::Table& kernels, const LayerNorm& norm, const float* x, std::size_t n, float* y) {
   kernels.layernorm_row(x, norm.gamma.data<float>(), norm.beta.data<float>(), norm.epsilon, n, y);
 }
@@ -59,6 +64,7 @@ std::vector<std::string> Encoder::describe() const {
   lines.push_back("EncoderLayer x " + std::to_string(layers.size()) + ": hidden " + std::to_string(hidden) +
                   ", heads " + std::to_string(layer.heads) + ", ffn " + std::to_string(layer.ffn_in.out_features()) +
                   ", " + (layer.ffn_in.reads_quantized_rows() ? "int8" : "fp32") +
+                  (layer.attention == AttentionPrecision::int8 ? ", attention int8" : ", attention fp32") +
                   (first_row_only ? ", last layer computes the first row only" : ""));
   return lines;
 }
@@ -215,6 +221,7 @@ std::size_t EncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs, st
   const std::size_t length = sizes(inputs).length;
   for (const EncoderLayer& layer : encoder_.layers) {
     attention = std::max(attention, kernels::attention_f32_scratch(length, length, layer.head_dim));
+    attention = std::max(attention, kernels::attention_u8s8_scratch(length, length, layer.head_dim));
   }
   return std::max(block, attention);
 }
@@ -435,7 +442,7 @@ void EncoderStep::attend(const Execution& e, std::size_t layer_index, std::size_
   a.out = b.context + (pruned ? index : s.begin + query) * encoder_.hidden + column;
   a.ldo = ld_hidden;
   a.scratch = scratch;
-  e.kernels->attention_f32(a);
+  (attends_in_int8(layer, a.keys) ? e.kernels->attention_u8s8 : e.kernels->attention_f32)(a);
 }
 
 float* EncoderStep::output_row(const Execution& e, std::size_t row) const {

@@ -100,16 +100,22 @@ std::size_t memory_of(const engine::Plan& plan) {
   return bytes;
 }
 
-void read_graph(LoadedModel& model, Precision precision) {
+AttentionPrecision resolve(AttentionPrecision asked, Precision linears) {
+  const bool int8 =
+      asked == AttentionPrecision::int8 || (asked == AttentionPrecision::automatic && linears == Precision::int8);
+  return int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32;
+}
+
+void read_graph(LoadedModel& model, const ModelOptions& options) {
   engine::Graph graph = engine::read_onnx(model.onnx_file);
   try {
     model.source = models::describe_source(graph);
     engine::fold_constants(graph);
     engine::to_normal_forms(graph);
-    if (precision == Precision::int8) engine::quantize_linears(graph);
-    model.precision = precision == Precision::int8 ? Precision::int8 : Precision::fp32;
+    if (options.precision == Precision::int8) engine::quantize_linears(graph);
+    model.precision = options.precision == Precision::int8 ? Precision::int8 : Precision::fp32;
     const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
-    model.recognition = models::recognise_encoders(graph);
+    model.recognition = models::recognise_encoders(graph, resolve(options.attention, model.precision));
     assign_inputs(model, graph);
     if (class_count) model.labels = make_labels(model.config, *class_count);
     engine::pack_linears(graph);
@@ -128,7 +134,7 @@ std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelO
   model->onnx_file = files.onnx;
   model->config = read_model_config(files.folder);
   if (!tokenizer_files(FolderFiles(files.folder)).empty()) model->tokenizer = load_tokenizer(files.folder);
-  read_graph(*model, options.precision);
+  read_graph(*model, options);
   model->max_tokens = token_limit(*model, model->plan->graph());
   model->weight_bytes = memory_of(*model->plan);
   return model;
@@ -151,6 +157,25 @@ Precision parse_precision(std::string_view text) {
     if (text == name(p)) return p;
   }
   throw Error("precision: expected fp32, int8 or auto, found '" + std::string(text) + "'");
+}
+
+std::string_view name(AttentionPrecision precision) {
+  switch (precision) {
+    case AttentionPrecision::automatic:
+      return "auto";
+    case AttentionPrecision::fp32:
+      return "fp32";
+    case AttentionPrecision::int8:
+      break;
+  }
+  return "int8";
+}
+
+AttentionPrecision parse_attention_precision(std::string_view text) {
+  for (AttentionPrecision p : {AttentionPrecision::automatic, AttentionPrecision::fp32, AttentionPrecision::int8}) {
+    if (text == name(p)) return p;
+  }
+  throw Error("attention: expected fp32, int8 or auto, found '" + std::string(text) + "'");
 }
 
 Model::Model(std::shared_ptr<const LoadedModel> loaded) : loaded_(std::move(loaded)) {}

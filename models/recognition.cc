@@ -47,11 +47,12 @@ Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes) {
   return Linear(parts, precision_of(**nodes.begin()));
 }
 
-EncoderLayer make_layer(const Graph& graph, const LayerPattern& p) {
+EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention) {
   EncoderLayer layer;
   layer.heads = p.attention.heads;
   layer.head_dim = p.attention.head_dim;
   layer.score_scale = p.attention.scale;
+  layer.attention = attention;
   layer.query_key_value = pack(graph, {p.query, p.key, p.value});
   layer.attn_out = pack(graph, {p.attn_out});
   layer.attn_norm = layer_norm(graph, *p.attn_norm);
@@ -71,7 +72,8 @@ Embeddings make_embeddings(const Graph& graph, const EmbeddingsPattern& p) {
 
 class Recogniser {
  public:
-  explicit Recogniser(Graph& graph) : graph_(graph), m_(graph), probe_(graph) {}
+  Recogniser(Graph& graph, AttentionPrecision attention)
+      : graph_(graph), m_(graph), probe_(graph), attention_(attention) {}
 
   Recognition run() {
     for (const Chain& chain : find_chains()) replace(chain);
@@ -164,7 +166,7 @@ class Recogniser {
     const AttentionPattern& attention = chain.front().attention;
     Encoder encoder;
     encoder.embeddings = make_embeddings(graph_, embeddings);
-    for (const LayerPattern& layer : chain) encoder.layers.push_back(make_layer(graph_, layer));
+    for (const LayerPattern& layer : chain) encoder.layers.push_back(make_layer(graph_, layer, attention_));
     encoder.hidden = attention.heads * attention.head_dim;
     encoder.mask = attention.mask == kNoValue ? Mask{} : attention.mask_meaning;
 
@@ -192,13 +194,16 @@ class Recogniser {
   Graph& graph_;
   Matcher m_;
   ShapeProbe probe_;
+  AttentionPrecision attention_;
   Recognition report_;
   std::vector<std::pair<std::size_t, Node>> replacements_;
 };
 
 }  // namespace
 
-Recognition recognise_encoders(Graph& graph) { return Recogniser(graph).run(); }
+Recognition recognise_encoders(Graph& graph, AttentionPrecision attention) {
+  return Recogniser(graph, attention).run();
+}
 
 SourceGraph describe_source(const Graph& graph) {
   SourceGraph source;

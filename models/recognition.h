@@ -34,8 +34,9 @@ struct Recognition {
   std::optional<std::int64_t> position_rows;
 };
 
-// Replaces every encoder that is found in a graph of normal forms (engine/normal_forms) by a step.
-Recognition recognise_encoders(engine::Graph& graph);
+// Replaces every encoder that is found in a graph of normal forms (engine/normal_forms) by a step, whose layers attend
+// in fp32 or int8 as told.
+Recognition recognise_encoders(engine::Graph& graph, AttentionPrecision attention);
 
 // What the file itself says, before passes.
 struct SourceGraph {

@@ -64,7 +64,7 @@ void check_writable(const std::string& file) {
 void print_profiles(const bench::Options& grid) {
   for (const auto& path : grid.models) {
     for (const Precision precision : grid.precisions) {
-      const auto model = Model::load(path, {.precision = precision});
+      const auto model = Model::load(path, {.precision = precision, .attention = grid.attention});
       const std::size_t usual = model->max_tokens() == 0 ? 128 : std::min<std::size_t>(128, model->max_tokens());
       const std::size_t length = grid.lengths.empty() ? usual : grid.lengths[0];
       const auto workload = bench::fixed_length(model->loaded(), grid.batches[0], length);
@@ -107,6 +107,7 @@ void add_grid(CLI::App& command, BenchOptions& options) {
       ->allow_extra_args(false)
       ->check(precision_validator())
       ->type_name("NAME,...");
+  add_attention(command, grid.attention);
   add_list(command, "--batch", grid.batches, "Texts of one call (1)", std::size_t{4096});
   add_list(command, "--length", grid.lengths, "Tokens of each text (32,128 as far as the model takes them)",
            std::size_t{1} << 20);

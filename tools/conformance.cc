@@ -58,7 +58,8 @@ engine::Tolerance tolerance(const LoadedModel& model, const ConformanceOptions& 
   engine::Tolerance tolerance{.absolute = options.absolute.value_or(kAbsolute), .relative = kRelative};
   if (options.relative) {
     tolerance.relative = *options.relative;
-  } else if (model.precision == Precision::int8 || is_low_precision(engine::read_onnx(model.onnx_file))) {
+  } else if (model.precision == Precision::int8 || options.attention == AttentionPrecision::int8 ||
+             is_low_precision(engine::read_onnx(model.onnx_file))) {
     tolerance.relative = kRelativeLowPrecision;
   }
   return tolerance;
@@ -176,7 +177,8 @@ void run_on_made_up_inputs(engine::Runner& runner, const LoadedModel& model) {
 }
 
 void run_loaded_case(const fs::path& folder, const ConformanceOptions& options, CaseResult& result) {
-  const auto model = Model::load(folder / "model.onnx", {.precision = options.precision});
+  const auto model =
+      Model::load(folder / "model.onnx", {.precision = options.precision, .attention = options.attention});
   const LoadedModel& loaded = model->loaded();
   engine::Runner runner(*loaded.plan, {.threads = options.threads, .padded_positions = true});
   const auto sets = find_data_sets(folder);

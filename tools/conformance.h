@@ -12,6 +12,7 @@ namespace sesame::tools {
 
 struct ConformanceOptions {
   Precision precision = Precision::automatic;
+  AttentionPrecision attention = AttentionPrecision::automatic;
   int threads = 1;
   // Absent: 1e-5, and 1e-4 or, when the graph has a quantizing operator or float16 or runs in int8, 2e-2.
   std::optional<double> absolute;

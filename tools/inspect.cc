@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 struct InspectOptions {
   std::string model;
   std::string precision = "auto";
+  AttentionPrecision attention = AttentionPrecision::automatic;
   bool json = false;
 };
 
@@ -140,7 +141,7 @@ void print(const std::string& path, const LoadedModel& model) {
 }
 
 int run_inspect(const InspectOptions& options) {
-  const auto model = Model::load(options.model, {.precision = parse_precision(options.precision)});
+  const auto model = Model::load(options.model, {.precision = parse_precision(options.precision), .attention = options.attention});
   if (options.json) {
     std::cout << to_json(model->loaded()).dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
   } else {
@@ -156,6 +157,7 @@ void add_inspect_command(CLI::App& app, Command& chosen) {
   CLI::App* command = app.add_subcommand("inspect", "Show what was recognised in a model, what was not, and why");
   add_model(*command, options->model);
   add_precision(*command, options->precision);
+  add_attention(*command, options->attention);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(kExamples);
   command->callback([options, &chosen] { chosen = [options] { return run_inspect(*options); }; });

@@ -47,6 +47,21 @@ CLI::Option* add_precision(CLI::App& command, std::string& precision) {
       ->capture_default_str();
 }
 
+CLI::Option* add_attention(CLI::App& command, AttentionPrecision& attention) {
+  const auto parse = [&attention](const std::string& text) {
+    try {
+      attention = parse_attention_precision(text);
+    } catch (const Error& error) {
+      throw CLI::ValidationError("--attention", error.what());
+    }
+  };
+  return command
+      .add_option_function<std::string>("--attention", parse,
+                                        "Arithmetic of attention: fp32, int8, or auto: int8 with --precision int8")
+      ->type_name("NAME")
+      ->default_str("auto");
+}
+
 CLI::Option* add_threads(CLI::App& command, int& threads) {
   return command.add_option("--threads", threads, "Threads of one call")
       ->check(CLI::Range(1, kMaxThreads))

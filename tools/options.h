@@ -26,6 +26,7 @@ std::vector<std::string> parser_arguments(int argc, char** argv);
 CLI::Option* add_texts(CLI::App& command, std::vector<std::string>& texts);
 
 CLI::Option* add_precision(CLI::App& command, std::string& precision);
+CLI::Option* add_attention(CLI::App& command, AttentionPrecision& attention);
 CLI::Option* add_threads(CLI::App& command, int& threads);
 
 // An option with a comma-separated list of values in [1, most]; `values` holds the default.

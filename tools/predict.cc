@@ -22,6 +22,7 @@ struct PredictOptions {
   std::string model;
   std::vector<std::string> texts;
   std::string precision = "auto";
+  AttentionPrecision attention = AttentionPrecision::automatic;
   int threads = 1;
   std::size_t batch = 32;
   std::size_t top = 1;
@@ -99,7 +100,8 @@ void print_answers(Session& session, std::span<const std::string> texts, std::si
 }
 
 int run_predict(const PredictOptions& options) {
-  const auto model = Model::load(options.model, {.precision = parse_precision(options.precision)});
+  const auto model =
+      Model::load(options.model, {.precision = parse_precision(options.precision), .attention = options.attention});
   if (model->labels().empty()) {
     throw Error(options.model + ": expected a classifier, found a model without labels");
   }
@@ -117,6 +119,7 @@ void add_predict_command(CLI::App& app, Command& chosen) {
   add_model(*command, options->model);
   add_texts(*command, options->texts);
   add_precision(*command, options->precision);
+  add_attention(*command, options->attention);
   add_threads(*command, options->threads);
   command->add_option("--batch", options->batch, "Most texts of one call; no answer depends on it")
       ->check(CLI::Range(std::size_t{1}, std::size_t{4096}))

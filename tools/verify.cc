@@ -106,6 +106,7 @@ void add_verify_command(CLI::App& app, Command& chosen) {
   CLI::App* command = app.add_subcommand("verify", "Compare models with expected outputs, in ONNX's test layout");
   command->add_option("DIR", options->folders, "Folders to search for cases")->required();
   add_precision(*command, options->precision);
+  add_attention(*command, options->conformance.attention);
   add_threads(*command, options->conformance.threads);
   command
       ->add_option("--rtol", options->conformance.relative, "Relative to max|want| (1e-4, quantized or float16: 2e-2)")

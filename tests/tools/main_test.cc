@@ -25,6 +25,7 @@ TEST_CASE("bad usage is one line and exit status 2") {
       {"predict"},
       {"predict", kIntent, "--no-such-option"},
       {"predict", kIntent, "text", "--precision", "int7"},
+      {"predict", kIntent, "text", "--attention", "int7"},
       {"predict", kIntent, "text", "--threads", "0"},
       {"predict", kIntent, "text", "--batch", "-1"},
       {"bench", kIntent, "--batch", "1,0"},

@@ -32,8 +32,15 @@ enum class Precision { automatic, fp32, int8 };
 std::string_view name(Precision precision);
 Precision parse_precision(std::string_view text);  // throws Error
 
+// Arithmetic of the encoder's attention. `automatic` goes with the Linears: int8 beside int8, fp32 otherwise.
+enum class AttentionPrecision { automatic, fp32, int8 };
+
+std::string_view name(AttentionPrecision precision);
+AttentionPrecision parse_attention_precision(std::string_view text);  // throws Error
+
 struct ModelOptions {
   Precision precision = Precision::automatic;
+  AttentionPrecision attention = AttentionPrecision::automatic;
 };
 
 // A model ready to answer: const, shared by threads and sessions.

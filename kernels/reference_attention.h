@@ -1,0 +1,11 @@
+// The specification of int8 attention, as plain loops; see reference_rows.h. Contract: table.h.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace sesame::kernels::reference {
+
+// Needs no scratch.
+void attention_u8s8(const AttentionInt8& a);
+
+}  // namespace sesame::kernels::reference

@@ -1,0 +1,285 @@
+// attention_u8s8 of every level against its reference, bit for bit, and against attention without rounding.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels/fp_env.h"
+#include "kernels/reference_attention.h"
+#include "kernels/table.h"
+#include "tests/catch.h"
+#include "tests/kernels/fenced.h"
+#include "tests/kernels/guarded.h"
+#include "tests/kernels/hostile_host.h"
+#include "tests/kernels/row_values.h"
+#include "tests/kernels/same_bits.h"
+
+namespace sesame::kernels {
+namespace {
+
+struct Shape {
+  std::size_t queries, keys, head_dim;
+};
+
+// One head among others: rows are `gap` floats longer than the head, and the last row ends where memory does.
+struct Problem {
+  Problem(Shape s, std::size_t gap, bool with_bias)
+      : shape(s),
+        ld(static_cast<std::ptrdiff_t>(s.head_dim + gap)),
+        q(matrix(s.queries, s.head_dim, gap, 21)),
+        k(matrix(s.keys, s.head_dim, gap, 22)),
+        v(matrix(s.keys, s.head_dim, gap, 23)),
+        bias(normal_row(s.queries * s.keys, 24)),
+        has_bias(with_bias) {}
+
+  static std::vector<float> matrix(std::size_t rows, std::size_t columns, std::size_t gap, unsigned seed) {
+    return normal_row((rows - 1) * (columns + gap) + columns, seed + static_cast<unsigned>(rows));
+  }
+
+  AttentionInt8 arguments(float* out, std::byte* scratch) {
+    return {.q = q.data(),
+            .ldq = ld,
+            .k = k.data(),
+            .ldk = ld,
+            .v = v.data(),
+            .ldv = ld,
+            .queries = shape.queries,
+            .keys = shape.keys,
+            .head_dim = shape.head_dim,
+            .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
+            .bias = has_bias ? bias.data() : nullptr,
+            .ld_bias = static_cast<std::ptrdiff_t>(shape.keys),
+            .out = out,
+            .ldo = static_cast<std::ptrdiff_t>(shape.head_dim),
+            .scratch = scratch};
+  }
+  float* key(std::size_t j) { return k.data() + static_cast<std::ptrdiff_t>(j) * ld; }
+  float* value(std::size_t j) { return v.data() + static_cast<std::ptrdiff_t>(j) * ld; }
+
+  Shape shape;
+  std::ptrdiff_t ld;
+  Fenced<float> q, k, v, bias;
+  bool has_bias;
+};
+
+std::vector<float> expected(Problem& p) {
+  std::vector<float> out(p.shape.queries * p.shape.head_dim);
+  reference::attention_u8s8(p.arguments(out.data(), nullptr));
+  return out;
+}
+
+void check_every_level(Problem& p) {
+  const Shape s = p.shape;
+  const std::vector<float> want = expected(p);
+  for (Isa isa : supported_isas()) {
+    INFO(name(isa) << ": queries " << s.queries << ", keys " << s.keys << ", head_dim " << s.head_dim << ", bias "
+                   << p.has_bias);
+    // What earlier calls left in scratch memory must not matter.
+    Guarded<std::byte> scratch(attention_u8s8_scratch(s.queries, s.keys, s.head_dim), std::byte{0xFF});
+    Guarded<float> out(want.size(), 99.0f);
+    table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
+    CHECK(difference(want.data(), out.data(), want.size()) == "");
+    CHECK(out.intact());
+    CHECK(scratch.intact());
+  }
+}
+
+// A query's row without rounding, and how far int8 may be from it.
+struct Exact {
+  std::vector<double> p;   // probabilities
+  double score_error = 0;  // of the worst score
+};
+
+double max_magnitude(const float* x, std::size_t n) {
+  double m = 0;
+  for (std::size_t i = 0; i < n; ++i) m = std::max(m, std::abs(static_cast<double>(x[i])));
+  return m;
+}
+
+double magnitude_sum(const float* x, std::size_t n) {
+  double sum = 0;
+  for (std::size_t i = 0; i < n; ++i) sum += std::abs(static_cast<double>(x[i]));
+  return sum;
+}
+
+// Scores and probabilities of query i in double precision. Half a step of q against every |k|, half a step of k against
+// every |q|, and half of both against each other.
+Exact exact_row(Problem& p, std::size_t i) {
+  const std::size_t n = p.shape.head_dim;
+  const AttentionInt8 a = p.arguments(nullptr, nullptr);
+  const float* q = a.q + static_cast<std::ptrdiff_t>(i) * a.ldq;
+  const double q_half = max_magnitude(q, n) / 254, q_sum = magnitude_sum(q, n);
+  Exact row{std::vector<double>(p.shape.keys)};
+  for (std::size_t j = 0; j < p.shape.keys; ++j) {
+    const float* k = p.key(j);
+    const double k_half = max_magnitude(k, n) / 254;
+    for (std::size_t d = 0; d < n; ++d) row.p[j] += static_cast<double>(q[d]) * k[d];
+    row.p[j] = row.p[j] * a.scale + (a.bias ? a.bias[i * p.shape.keys + j] : 0.0f);
+    const double error = q_half * magnitude_sum(k, n) + k_half * q_sum + static_cast<double>(n) * q_half * k_half;
+    row.score_error = std::max(row.score_error, a.scale * error);
+  }
+  const double highest = *std::max_element(row.p.begin(), row.p.end());
+  double sum = 0;
+  for (double& x : row.p) sum += x = std::exp(x - highest);
+  for (double& x : row.p) x /= sum;
+  return row;
+}
+
+}  // namespace
+
+TEST_CASE("attention_u8s8 gives the reference's bits at every level") {
+  std::vector<Shape> shapes;
+  for (std::size_t head_dim : {1, 4, 11, 16, 32, 33, 64, 128}) {
+    for (std::size_t keys : {1, 2, 3, 4, 15, 16, 17, 33, 48, 63, 64, 65, 70}) shapes.push_back({5, keys, head_dim});
+  }
+  for (std::size_t keys = 1; keys <= 70; ++keys) shapes.push_back({3, keys, 20});
+  for (std::size_t queries = 1; queries <= 30; ++queries) shapes.push_back({queries, 37, 32});
+  for (std::size_t head_dim : {32, 64, 128}) shapes.push_back({20, 384, head_dim});
+  shapes.push_back({128, 128, 64});
+  for (const Shape& shape : shapes) {
+    for (bool bias : {false, true}) {
+      Problem p(shape, 7, bias);
+      check_every_level(p);
+    }
+  }
+}
+
+TEST_CASE("attention_u8s8 takes one bias row for all queries") {
+  Problem p({6, 21, 8}, 0, true);
+  std::vector<float> want(6 * 8), got(6 * 8);
+  for (Isa isa : supported_isas()) {
+    Guarded<std::byte> memory(attention_u8s8_scratch(6, 21, 8));
+    AttentionInt8 a = p.arguments(want.data(), memory.data());
+    a.ld_bias = 0;
+    reference::attention_u8s8(a);
+    a.out = got.data();
+    table(isa).attention_u8s8(a);
+    CHECK(difference(want.data(), got.data(), want.size()) == "");
+  }
+}
+
+TEST_CASE("attention_u8s8 with infinite, missing and extreme values gives the reference's bits") {
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  for (float odd : {-kInf, kInf, kNan, -kNan, -3e38f, 1e30f, 1e-28f, 1e-31f, 1e-40f, 0.0f}) {
+    for (std::size_t keys : {19, 70}) {
+      Problem biased({4, keys, 16}, 3, true);
+      for (std::size_t j = 0; j < keys; ++j) biased.bias.data()[j] = odd;  // all of row 0
+      biased.bias.data()[keys + keys - 1] = odd;
+      biased.bias.data()[2 * keys] = odd;
+      check_every_level(biased);
+      for (auto member : {&Problem::q, &Problem::k, &Problem::v}) {
+        for (std::size_t token : {0, 3}) {
+          Problem one({4, keys, 16}, 3, false);
+          float* row = (one.*member).data() + token * 19;
+          row[5] = odd;  // among ordinary values
+          check_every_level(one);
+          std::fill_n(row, 16, odd);
+          check_every_level(one);
+        }
+        Problem all({4, keys, 16}, 0, false);
+        std::fill_n((all.*member).data(), 4 * 16, odd);
+        check_every_level(all);
+      }
+      Problem last({4, keys, 16}, 3, false);
+      std::fill_n(last.key(keys - 1), 16, odd);  // the token that padding repeats
+      std::fill_n(last.value(keys - 1), 16, odd);
+      check_every_level(last);
+    }
+  }
+}
+
+TEST_CASE("attention_u8s8 answers NaN where a token of the query, or any key or value, is not finite") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (Isa isa : supported_isas()) {
+    INFO(name(isa));
+    Guarded<std::byte> scratch(attention_u8s8_scratch(3, 20, 8));
+    std::vector<float> out(24);
+    const auto missing = [&] { return std::count_if(out.begin(), out.end(), [](float x) { return std::isnan(x); }); };
+    Problem query({3, 20, 8}, 0, false);
+    query.q.data()[8 + 2] = nan;
+    table(isa).attention_u8s8(query.arguments(out.data(), scratch.data()));
+    CHECK(missing() == 8);
+    CHECK(std::isnan(out[8]));
+    Problem value({3, 20, 8}, 0, false);
+    value.v.data()[19 * 8] = std::numeric_limits<float>::infinity();
+    table(isa).attention_u8s8(value.arguments(out.data(), scratch.data()));
+    CHECK(missing() == 24);
+  }
+}
+
+TEST_CASE("attention_u8s8 is as near attention without rounding as 8 bits are") {
+  for (bool bias : {false, true}) {
+    for (const Shape s : {Shape{9, 50, 64}, Shape{5, 200, 32}, Shape{4, 7, 11}}) {
+      Problem p(s, 0, bias);
+      Guarded<std::byte> scratch(attention_u8s8_scratch(s.queries, s.keys, s.head_dim));
+      std::vector<float> out(s.queries * s.head_dim);
+      table(default_isa()).attention_u8s8(p.arguments(out.data(), scratch.data()));
+      for (std::size_t i = 0; i < s.queries; ++i) {
+        const Exact row = exact_row(p, i);
+        // Every score off by at most `e` makes p off by a factor of exp(2e) at most, and fp32's roundings are far
+        // smaller. A value is off by half its step; a weight by half of a 255th of the heaviest weight times step.
+        const double shift = std::expm1(2 * row.score_error) + 1e-4;
+        double heaviest = 0, steps = 0;
+        for (std::size_t j = 0; j < s.keys; ++j) {
+          const double step = max_magnitude(p.value(j), s.head_dim) / 127;
+          heaviest = std::max(heaviest, row.p[j] * step * (1 + shift));
+          steps += row.p[j] * step / 2 * (1 + shift);
+        }
+        const double weights = heaviest / 510 * 127 * static_cast<double>(s.keys);
+        for (std::size_t d = 0; d < s.head_dim; ++d) {
+          double want = 0, size = 0;
+          for (std::size_t j = 0; j < s.keys; ++j) {
+            want += row.p[j] * p.value(j)[d];
+            size += row.p[j] * std::abs(p.value(j)[d]);
+          }
+          CHECK(std::abs(out[i * s.head_dim + d] - want) <= size * shift + steps + weights);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("attention_u8s8 of equal keys and weights is exact where 8 bits are") {
+  // q = 0: every score is 0, every weight the largest. Values of 127 steps of 1 in the first column.
+  const Shape s{3, 8, 4};
+  Problem p(s, 0, false);
+  std::fill_n(p.q.data(), 12, 0.0f);
+  for (std::size_t j = 0; j < 8; ++j) {
+    const float row[4] = {127, static_cast<float>(j), -static_cast<float>(8 * j), 1};
+    std::copy_n(row, 4, p.value(j));
+  }
+  Guarded<std::byte> scratch(attention_u8s8_scratch(3, 8, 4));
+  std::vector<float> out(12);
+  for (Isa isa : supported_isas()) {
+    table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
+    for (std::size_t i = 0; i < 12; i += 4) {
+      // The sums are exact; 1/255/8 and two products round.
+      CHECK(std::abs(out[i] - 127) <= 127 * 3 * 0x1p-24);
+      CHECK(std::abs(out[i + 1] - 3.5f) <= 3.5f * 3 * 0x1p-24);
+      CHECK(std::abs(out[i + 2] + 28) <= 28 * 3 * 0x1p-24);
+      CHECK(std::abs(out[i + 3] - 1) <= 3 * 0x1p-24);
+    }
+  }
+}
+
+TEST_CASE("attention_u8s8 does not depend on the host's floating-point environment or on other queries") {
+  Problem p({20, 45, 32}, 0, false);
+  const std::vector<float> want = expected(p);
+  Guarded<std::byte> scratch(attention_u8s8_scratch(20, 45, 32));
+  std::vector<float> got(want.size());
+  for (Isa isa : supported_isas()) {
+    {
+      const HostileHost host;
+      const DefaultFpEnvironment environment;
+      table(isa).attention_u8s8(p.arguments(got.data(), scratch.data()));
+    }
+    CHECK(difference(want.data(), got.data(), want.size()) == "");
+    AttentionInt8 last = p.arguments(got.data(), scratch.data());
+    last.q += 19 * last.ldq;
+    last.queries = 1;
+    table(isa).attention_u8s8(last);
+    CHECK(difference(want.data() + 19 * 32, got.data(), 32) == "");
+  }
+}
+
+}  // namespace sesame::kernels

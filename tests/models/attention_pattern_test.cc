@@ -136,10 +136,10 @@ TEST_CASE("A mask that is not of the keys alone stays unfused") {
     node.inputs[side] = placed;
     return match(graph).pattern.has_value();
   };
-  CHECK(with_mask({-1, -1}, {1, 2}));            // [batch, 1, 1, length]
-  CHECK_FALSE(with_mask({-1, -1}, {1, 3}));      // [batch, 1, length, 1]: of the queries
-  CHECK_FALSE(with_mask({-1, -1, -1}, {1}));     // [batch, 1, queries, keys]
-  CHECK_FALSE(with_mask({4, 1, 1}, {0}));        // of the heads
+  CHECK(with_mask({-1, -1}, {1, 2}));         // [batch, 1, 1, length]
+  CHECK_FALSE(with_mask({-1, -1}, {1, 3}));   // [batch, 1, length, 1]: of the queries
+  CHECK_FALSE(with_mask({-1, -1, -1}, {1}));  // [batch, 1, queries, keys]
+  CHECK_FALSE(with_mask({4, 1, 1}, {0}));     // of the heads
 }
 
 TEST_CASE("Probabilities that others read, or that are an output, stay unfused") {
@@ -157,7 +157,7 @@ TEST_CASE("Heads that are split or merged otherwise stay unfused, whatever a per
              {0, 1, 2, 3}, {2, 0, 1, 3}, {0, 2, 1}, {}, {-1, 0, 1, 2}, {0, 100, 1, 2}, {4, 4, 4, 4}, {0, 0, 0, 0}}) {
       Graph other = graph;
       other.nodes[n].attributes.set("perm", perm);
-      CHECK_NOTHROW(recognise_encoders(other));
+      CHECK_NOTHROW(recognise_encoders(other, AttentionPrecision::fp32));
     }
   }
 }

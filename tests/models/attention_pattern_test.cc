@@ -110,36 +110,42 @@ TEST_CASE("A score that is replaced by a small number still counts") {
 // Graphs whose mask is replaced by an input of another shape.
 TEST_CASE("A mask that is not of the keys alone stays unfused") {
   using engine::Shape;
-  const auto with_mask = [](const Shape& declared, const std::vector<std::int64_t>& unsqueeze) {
+  // The mask is the sum of a new input's values, each placed by an Unsqueeze of these axes.
+  const auto with_mask = [](const Shape& declared, const std::vector<std::vector<std::int64_t>>& placements) {
     Graph graph = graph_of("bert");
-    const std::size_t add = producer(graph, graph.nodes[first(graph, "Softmax")].input(0));
+    std::size_t at = producer(graph, graph.nodes[first(graph, "Softmax")].input(0));
+    REQUIRE(graph.nodes[at].op == "Add");
     const ValueId mask = graph.add_value("bias");
     graph.value(mask).declared_type = engine::DType::f32;
     graph.value(mask).declared_shape = declared;
     graph.inputs.push_back(mask);
-    ValueId placed = mask;
-    if (!unsqueeze.empty()) {
+    ValueId sum = kNoValue;
+    const auto add = [&](const char* op, std::vector<ValueId> inputs) {
       Node n;
-      n.op = "Unsqueeze";
+      n.op = op;
       n.version = 13;
-      const auto count = static_cast<std::int64_t>(unsqueeze.size());
-      n.inputs = {mask, graph.add_constant("axes", Tensor::of<std::int64_t>({count}, unsqueeze))};
-      n.outputs = {placed = graph.add_value("placed")};
-      graph.nodes.insert(graph.nodes.begin() + static_cast<std::ptrdiff_t>(add), n);
+      n.inputs = std::move(inputs);
+      n.outputs = {graph.add_value(op)};
+      graph.nodes.insert(graph.nodes.begin() + static_cast<std::ptrdiff_t>(at++), n);
+      return n.outputs[0];
+    };
+    for (const auto& axes : placements) {
+      const auto count = static_cast<std::int64_t>(axes.size());
+      const ValueId list = graph.add_constant("axes", Tensor::of<std::int64_t>({count}, axes));
+      const ValueId placed = add("Unsqueeze", {mask, list});
+      sum = sum == kNoValue ? placed : add("Add", {sum, placed});
     }
-    Node& node = graph.nodes[add + (unsqueeze.empty() ? 0 : 1)];
-    REQUIRE(node.op == "Add");
     const engine::Matcher m(graph);
-    const std::size_t side =
-        engine::ShapeProbe(graph).shape(node.inputs[1])->size() == 4 && m.made_by(node.inputs[1], "Mul") != nullptr ? 1
-                                                                                                                    : 0;
-    node.inputs[side] = placed;
+    const ValueId right = graph.nodes[at].inputs[1];
+    const bool mask_is_right = m.made_by(right, "Mul") != nullptr || m.made_by(right, "Add") != nullptr;
+    graph.nodes[at].inputs[mask_is_right ? 1 : 0] = sum;
     return match(graph).pattern.has_value();
   };
-  CHECK(with_mask({-1, -1}, {1, 2}));         // [batch, 1, 1, length]
-  CHECK_FALSE(with_mask({-1, -1}, {1, 3}));   // [batch, 1, length, 1]: of the queries
-  CHECK_FALSE(with_mask({-1, -1, -1}, {1}));  // [batch, 1, queries, keys]
-  CHECK_FALSE(with_mask({4, 1, 1}, {0}));     // of the heads
+  CHECK(with_mask({-1, -1}, {{1, 2}}));                // [batch, 1, 1, length]
+  CHECK(with_mask({-1, -1}, {{1, 2}, {1, 2}}));        // likewise
+  CHECK_FALSE(with_mask({-1, -1}, {{1, 3}}));          // [batch, 1, length, 1]: of the queries
+  CHECK_FALSE(with_mask({-1, -1}, {{1, 2}, {1, 3}}));  // [batch, 1, queries, keys]
+  CHECK_FALSE(with_mask({4, 1, 1}, {{0}}));            // of the heads
 }
 
 TEST_CASE("Probabilities that others read, or that are an output, stay unfused") {

@@ -158,7 +158,7 @@ TEST_CASE("Heads that are split or merged otherwise stay unfused, whatever a per
              {0, 1, 2, 3}, {2, 0, 1, 3}, {0, 2, 1}, {}, {-1, 0, 1, 2}, {0, 100, 1, 2}, {4, 4, 4, 4}, {0, 0, 0, 0}}) {
       Graph other = graph;
       other.nodes[n].attributes.set("perm", perm);
-      CHECK_NOTHROW(recognise_encoders(other));
+      CHECK_NOTHROW(recognise_encoders(other, AttentionPrecision::fp32));
     }
   }
 }

@@ -144,7 +144,7 @@ TEST_CASE("A sum of sums without end is taken as it is") {
   }
   graph.nodes[norm].inputs[0] = sum;
   graph.nodes.insert(graph.nodes.begin() + static_cast<std::ptrdiff_t>(norm), adds.begin(), adds.end());
-  const Recognition found = recognise_encoders(graph);
+  const Recognition found = recognise_encoders(graph, AttentionPrecision::fp32);
   CHECK(found.layers_recognised == 2);
   CHECK(test::count(graph, "Add") >= 5000);
 }

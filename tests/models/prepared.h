@@ -45,12 +45,13 @@ struct Prepared {
 struct How {
   bool int8 = false;
   bool recognise = true;
+  AttentionPrecision attention = AttentionPrecision::fp32;
 };
 
 inline Prepared prepare(engine::Graph graph, How how = {}) {
   Prepared prepared;
   if (how.int8) engine::quantize_linears(graph);
-  if (how.recognise) prepared.recognition = recognise_encoders(graph);
+  if (how.recognise) prepared.recognition = recognise_encoders(graph, how.attention);
   engine::pack_linears(graph);
   prepared.plan = std::make_unique<const engine::Plan>(std::move(graph));
   return prepared;

@@ -73,7 +73,7 @@ TEST_CASE("Without types the position table is still told from the table of type
   const auto shared = shared_material("conformance/models/bert-only-ids-op14");
   if (!shared) return;
   Graph graph = normal_graph(*shared / "model.onnx");
-  const Recognition r = recognise_encoders(graph);
+  const Recognition r = recognise_encoders(graph, AttentionPrecision::fp32);
   CHECK(r.layers_recognised == r.layers_total);
   REQUIRE(r.position_rows);
   CHECK(*r.position_rows > 2);
@@ -162,7 +162,7 @@ TEST_CASE("Two encoders in one graph are two steps") {
   }
   graph.outputs.push_back(twin[graph.outputs[0]]);
   Graph copy = graph;
-  const Recognition r = recognise_encoders(copy);
+  const Recognition r = recognise_encoders(copy, AttentionPrecision::fp32);
   CHECK(r.layers_recognised == 4);
   CHECK(test::count(copy, "Encoder") == 2);
   compared(graph);

@@ -1,7 +1,9 @@
 #include "engine/normal_forms/normal_forms.h"
 
 #include "engine/shape_probe.h"
+#include "sesame/error.h"
 #include "tests/catch.h"
+#include "tests/files.h"
 #include "tests/support/small_graph.h"
 
 namespace sesame::engine {
@@ -74,12 +76,16 @@ TEST_CASE("A shape that no input has stays where it is") {
   CHECK(g.graph.nodes.back().inputs[0] == twice);
 }
 
-TEST_CASE("Any nodes without inputs pass through") {
+TEST_CASE("Nodes without inputs are refused by name, or pass through to the plan that does") {
   for (const char* op : {"Add", "Mul", "Div", "MatMul", "Gemm", "Shape", "LayerNormalization", "Erf", "Softmax"}) {
     SmallGraph g;
     g.input("x", {-1});
     g.output(g.node(op, {}));
-    CHECK_NOTHROW(to_normal_forms(g.graph));
+    const std::string message = message_of<Error>([&] {
+      to_normal_forms(g.graph);
+      const Plan plan(g.graph);
+    });
+    CHECK(message.find(std::string("(") + op + ")") != std::string::npos);
   }
 }
 

@@ -20,7 +20,7 @@ using engine::Tensor;
 using engine::ValueId;
 
 Graph written_and_read(const ModelSpec& spec) {
-  const tests::TempDir folder;
+  const test::TempDir folder;
   make_model(spec, folder.path() / "model");
   return engine::read_onnx(folder.path() / "model" / "model.onnx");
 }
@@ -128,14 +128,11 @@ std::vector<Export> exports_of_other_opsets() {
 }
 
 TEST_CASE("a made model is the export's graph, node by node") {
-  const auto shared = tests::shared_dir();
-  if (!shared) {
-    WARN("skipped: conformance/models not found");
-    return;
-  }
+  const auto folder = test::shared_path("conformance/models");
+  if (!folder) return;
   for (const Export& each : exports_of_opset_14()) {
     INFO(each.folder);
-    const Graph exported = engine::read_onnx(*shared / "conformance/models" / each.folder / "model.onnx");
+    const Graph exported = engine::read_onnx(*folder / each.folder / "model.onnx");
     const Graph made = written_and_read(each.spec);
     CHECK(describe_ends(made) == describe_ends(exported));
     const auto want = describe_nodes(exported);
@@ -146,14 +143,11 @@ TEST_CASE("a made model is the export's graph, node by node") {
 }
 
 TEST_CASE("a made model has the nodes of other opsets' exports") {
-  const auto shared = tests::shared_dir();
-  if (!shared) {
-    WARN("skipped: conformance/models not found");
-    return;
-  }
+  const auto folder = test::shared_path("conformance/models");
+  if (!folder) return;
   for (const Export& each : exports_of_other_opsets()) {
     INFO(each.folder);
-    const Graph exported = engine::read_onnx(*shared / "conformance/models" / each.folder / "model.onnx");
+    const Graph exported = engine::read_onnx(*folder / each.folder / "model.onnx");
     const Graph made = written_and_read(each.spec);
     CHECK(describe_ends(made) == describe_ends(exported));
     CHECK(names_of_nodes(made) == names_of_nodes(exported));

@@ -1,4 +1,6 @@
 // The made graphs against real exports of the same sizes.
+#include <cmath>
+#include <set>
 #include <sstream>
 #include <string>
 #include <variant>
@@ -169,6 +171,24 @@ TEST_CASE("every architecture and task is written and read back") {
       CHECK(read.producer_name == "sesame make-model");
     }
   }
+}
+
+TEST_CASE("gains lie around 1, all else around 0, and none is constant") {
+  const Graph graph = make_graph(tiny("distilbert", Task::sequence_classification));
+  int gains = 0;
+  for (ValueId id = 0; id < static_cast<ValueId>(graph.value_count()); ++id) {
+    if (!graph.is_constant(id)) continue;
+    const std::string& name = graph.value(id).name;
+    INFO(name);
+    const bool gain = name.find("orm.weight") != std::string::npos;
+    gains += gain;
+    const auto values = graph.constant(id).span<float>();
+    for (const float value : values) {
+      if (!(std::abs(value - (gain ? 1.0f : 0.0f)) < 4.91f * 0.05f)) FAIL("found " << value);
+    }
+    CHECK(std::set<float>(values.begin(), values.end()).size() > values.size() / 2);
+  }
+  CHECK(gains == 1 + 2 * 2);  // after the embeddings, and two a layer
 }
 
 TEST_CASE("the decoder of a masked language model is the embedding table, transposed") {

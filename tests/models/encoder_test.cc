@@ -33,6 +33,8 @@ std::vector<synthesis::ModelSpec> classifiers() {
 
 const Sequences kTexts = made_up({5, 17, 3, 30}, 120);
 
+const How kPrecisions[] = {{}, {.int8 = true}, {.int8 = true, .attention = AttentionPrecision::int8}};
+
 void check_near(const std::vector<Tensor>& got, const std::vector<Tensor>& want, double relative) {
   REQUIRE(got.size() == want.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
@@ -66,9 +68,9 @@ TEST_CASE("An encoder gives what its graph gives operator by operator, at every 
 TEST_CASE("A text has the same bits in any batch, with any padding, on any threads, at every level") {
   for (const auto& spec : classifiers()) {
     const engine::Graph graph = normal_graph(spec);
-    for (bool int8 : {false, true}) {
-      INFO(spec.architecture << " hidden " << spec.hidden << (int8 ? " int8" : " fp32"));
-      const Prepared model = prepare(graph, {.int8 = int8});
+    for (const How& how : kPrecisions) {
+      INFO(spec.architecture << " hidden " << spec.hidden << (how.int8 ? " int8" : " fp32"));
+      const Prepared model = prepare(graph, how);
       std::vector<std::vector<float>> alone;
       for (const auto& text : kTexts) {
         const auto inputs = padded(graph, {text}, text.size());
@@ -131,9 +133,9 @@ TEST_CASE("A last layer of first rows only gives the bits of the whole one") {
     REQUIRE(hidden != engine::kNoValue);
     engine::Graph whole = graph;
     whole.outputs.push_back(hidden);
-    for (bool int8 : {false, true}) {
-      const Prepared pruned = prepare(graph, {.int8 = int8});
-      const Prepared full = prepare(whole, {.int8 = int8});
+    for (const How& how : kPrecisions) {
+      const Prepared pruned = prepare(graph, how);
+      const Prepared full = prepare(whole, how);
       CHECK(pruned.recognition.structs.back().find("first row only") != std::string::npos);
       CHECK(full.recognition.structs.back().find("first row only") == std::string::npos);
       for (bool left : {false, true}) {  // left padding masks position 0, which is read all the same

@@ -52,10 +52,11 @@ TEST_CASE("A second pass over the same shapes allocates nothing") {
   for (const char* architecture : {"distilbert", "bert", "minilm"}) {
     for (Task task : {Task::sequence_classification, Task::token_classification, Task::encoder}) {
       const engine::Graph graph = models::normal_graph(tiny(architecture, task, 3));
-      for (bool int8 : {false, true}) {
+      for (const bool int8 : {false, true}) {
         for (int threads : {1, 2}) {
           INFO(architecture << " " << models::synthesis::name(task) << (int8 ? " int8" : " fp32"));
-          const models::Prepared model = models::prepare(graph, {.int8 = int8});
+          const models::Prepared model = models::prepare(
+              graph, {.int8 = int8, .attention = int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32});
           engine::Runner runner(*model.plan, {.threads = threads});
           const auto a = models::padded(graph, models::made_up({4, 7}, 120), 7);
           const auto b = models::padded(graph, models::made_up({9}, 120), 9);

@@ -156,7 +156,7 @@ Precision parse_precision(std::string_view text) {
   for (Precision p : {Precision::automatic, Precision::fp32, Precision::int8}) {
     if (text == name(p)) return p;
   }
-  throw Error("precision: expected fp32, int8 or auto, found '" + std::string(text) + "'");
+  throw Error("expected fp32, int8 or auto as precision, found '" + std::string(text) + "'");
 }
 
 std::string_view name(AttentionPrecision precision) {

@@ -21,7 +21,7 @@ say "the bundled model: 150 intents, read from ONNX; fp32 beside int8, quantized
 show build/release/sesame bench models/intent --precision fp32,int8 --length 16,64 --data models/intent/eval.tsv
 show build/release/sesame predict models/intent --precision int8 \
   "how much money do i have in my checking account" \
-  "wake me up at quarter to six" \
+  "set an alarm for half past six" \
   "what is the exchange rate between dollars and yen" \
   "do i need a visa for brazil" \
-  "why do cats purr"
+  "who won the football game last night"

@@ -2,9 +2,11 @@
 # Sourced by quickstart.sh and test.sh: what the build needs, and how it is made. Debian 12, Ubuntu 22.04 and newer.
 
 packages=(
-  g++ cmake ninja-build
+  g++ cmake ninja-build pkg-config
   libxsimd-dev                        # vectors in the kernels
   libprotobuf-dev protobuf-compiler   # reading and writing ONNX
+  libutf8proc-dev                     # Unicode in the tokenizers
+  libsentencepiece-dev                # what the tests compare our reading of its models with
   nlohmann-json3-dev                  # config.json, tokenizer.json, reports
   libcli11-dev                        # the command line
   catch2                              # tests

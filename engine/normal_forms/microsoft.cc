@@ -1,5 +1,6 @@
 // ONNX Runtime's fused operators, taken apart into ai.onnx's: the other passes then find in its optimised graphs what
 // they find in the exporter's. Attention stays whole; recognition knows it.
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -135,17 +136,25 @@ bool take_apart(Graph& graph, std::vector<Node>& nodes, const Node& node, const 
 
 }  // namespace
 
-void take_fusions_apart(Graph& graph) {
+bool take_fusions_apart(Graph& graph) {
+  const bool any =
+      std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& n) { return n.domain == kMicrosoft; });
+  if (!any) return false;
   const ShapeProbe probe(graph);
+  bool changed = false;
   std::vector<Node> nodes;
   nodes.reserve(graph.nodes.size());
   for (Node& node : graph.nodes) {
     const std::size_t before = nodes.size();
-    if (node.domain == kMicrosoft && take_apart(graph, nodes, node, probe)) continue;
+    if (node.domain == kMicrosoft && take_apart(graph, nodes, node, probe)) {
+      changed = true;
+      continue;
+    }
     nodes.resize(before);
     nodes.push_back(std::move(node));
   }
   graph.nodes = std::move(nodes);
+  return changed;
 }
 
 }  // namespace sesame::engine

@@ -82,8 +82,7 @@ void merge_common_nodes(Graph& graph) {
 void to_normal_forms(Graph& graph) {
   merge_common_nodes(graph);
   if (!quantizes_activations(graph)) {
-    take_fusions_apart(graph);
-    fold_constants(graph);  // a transposed weight was an attribute of the fused product
+    if (take_fusions_apart(graph)) fold_constants(graph);  // a transposed weight was an attribute of the fused product
     form_layernorms(graph);
     form_gelus(graph);
   }

@@ -15,8 +15,8 @@ namespace sesame::engine {
 void to_normal_forms(Graph& graph);
 
 // ONNX Runtime's SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu, FusedGemm and FusedMatMul become
-// the plain operators that they stand for.
-void take_fusions_apart(Graph& graph);
+// the plain operators that they stand for. Returns whether there were any.
+bool take_fusions_apart(Graph& graph);
 
 // Nodes that compute the same from the same inputs become one.
 void merge_common_nodes(Graph& graph);

@@ -1,4 +1,6 @@
 // The made graphs against real exports of the same sizes.
+#include <cmath>
+#include <set>
 #include <sstream>
 #include <string>
 #include <variant>
@@ -128,14 +130,11 @@ std::vector<Export> exports_of_other_opsets() {
 }
 
 TEST_CASE("a made model is the export's graph, node by node") {
-  const auto shared = test::shared_dir();
-  if (!shared) {
-    WARN("skipped: conformance/models not found");
-    return;
-  }
+  const auto folder = test::shared_path("conformance/models");
+  if (!folder) return;
   for (const Export& each : exports_of_opset_14()) {
     INFO(each.folder);
-    const Graph exported = engine::read_onnx(*shared / "conformance/models" / each.folder / "model.onnx");
+    const Graph exported = engine::read_onnx(*folder / each.folder / "model.onnx");
     const Graph made = written_and_read(each.spec);
     CHECK(describe_ends(made) == describe_ends(exported));
     const auto want = describe_nodes(exported);
@@ -146,14 +145,11 @@ TEST_CASE("a made model is the export's graph, node by node") {
 }
 
 TEST_CASE("a made model has the nodes of other opsets' exports") {
-  const auto shared = test::shared_dir();
-  if (!shared) {
-    WARN("skipped: conformance/models not found");
-    return;
-  }
+  const auto folder = test::shared_path("conformance/models");
+  if (!folder) return;
   for (const Export& each : exports_of_other_opsets()) {
     INFO(each.folder);
-    const Graph exported = engine::read_onnx(*shared / "conformance/models" / each.folder / "model.onnx");
+    const Graph exported = engine::read_onnx(*folder / each.folder / "model.onnx");
     const Graph made = written_and_read(each.spec);
     CHECK(describe_ends(made) == describe_ends(exported));
     CHECK(names_of_nodes(made) == names_of_nodes(exported));
@@ -175,6 +171,24 @@ TEST_CASE("every architecture and task is written and read back") {
       CHECK(read.producer_name == "sesame make-model");
     }
   }
+}
+
+TEST_CASE("gains lie around 1, all else around 0, and none is constant") {
+  const Graph graph = make_graph(tiny("distilbert", Task::sequence_classification));
+  int gains = 0;
+  for (ValueId id = 0; id < static_cast<ValueId>(graph.value_count()); ++id) {
+    if (!graph.is_constant(id)) continue;
+    const std::string& name = graph.value(id).name;
+    INFO(name);
+    const bool gain = name.find("orm.weight") != std::string::npos;
+    gains += gain;
+    const auto values = graph.constant(id).span<float>();
+    for (const float value : values) {
+      if (!(std::abs(value - (gain ? 1.0f : 0.0f)) < 4.91f * 0.05f)) FAIL("found " << value);
+    }
+    CHECK(std::set<float>(values.begin(), values.end()).size() > values.size() / 2);
+  }
+  CHECK(gains == 1 + 2 * 2);  // after the embeddings, and two a layer
 }
 
 TEST_CASE("the decoder of a masked language model is the embedding table, transposed") {

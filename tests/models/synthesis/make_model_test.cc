@@ -2,8 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -20,12 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string bytes_of(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  REQUIRE(stream);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 std::set<std::string> names_in(const fs::path& folder) {
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
@@ -41,10 +33,10 @@ TEST_CASE("one seed makes one model, another seed another") {
   make_model(spec, folder.path() / "c");
   for (const std::string& name : names_in(folder.path() / "a")) {
     INFO(name);
-    CHECK(bytes_of(folder.path() / "a" / name) == bytes_of(folder.path() / "b" / name));
+    CHECK(test::read_bytes(folder.path() / "a" / name) == test::read_bytes(folder.path() / "b" / name));
   }
-  CHECK(bytes_of(folder.path() / "a/model.onnx") != bytes_of(folder.path() / "c/model.onnx"));
-  CHECK(bytes_of(folder.path() / "a/vocab.txt") != bytes_of(folder.path() / "c/vocab.txt"));
+  CHECK(test::read_bytes(folder.path() / "a/model.onnx") != test::read_bytes(folder.path() / "c/model.onnx"));
+  CHECK(test::read_bytes(folder.path() / "a/vocab.txt") != test::read_bytes(folder.path() / "c/vocab.txt"));
 }
 
 TEST_CASE("config.json says what was made") {
@@ -52,7 +44,7 @@ TEST_CASE("config.json says what was made") {
   ModelSpec spec = tiny("distilbert", Task::sequence_classification, 3);
   spec.layers = 1;
   make_model(spec, folder.path());
-  auto config = nlohmann::json::parse(bytes_of(folder.path() / "config.json"));
+  auto config = nlohmann::json::parse(test::read_bytes(folder.path() / "config.json"));
   CHECK(config["model_type"] == "distilbert");
   CHECK(config["architectures"] == nlohmann::json{"DistilBertForSequenceClassification"});
   CHECK(config["dim"] == 48);
@@ -65,7 +57,7 @@ TEST_CASE("config.json says what was made") {
   CHECK(config["label2id"]["LABEL_2"] == 2);
 
   make_model(tiny("bert", Task::question_answering), folder.path());  // over the first one
-  config = nlohmann::json::parse(bytes_of(folder.path() / "config.json"));
+  config = nlohmann::json::parse(test::read_bytes(folder.path() / "config.json"));
   CHECK(config["model_type"] == "bert");
   CHECK(config["architectures"] == nlohmann::json{"BertForQuestionAnswering"});
   CHECK(config["hidden_size"] == 48);
@@ -101,17 +93,17 @@ TEST_CASE("sizes that make no model are refused before anything is written") {
 TEST_CASE("a folder that cannot be written leaves what was there") {
   const test::TempDir folder;
   const ModelSpec spec = tiny("bert", Task::encoder);
-  std::ofstream(folder.path() / "file") << "text";
+  folder.write("file", "text");
   CHECK_THROWS_AS(make_model(spec, folder.path() / "file"), Error);
   CHECK_THROWS_AS(make_model(spec, folder.path() / "file" / "under"), Error);
-  CHECK(bytes_of(folder.path() / "file") == "text");
+  CHECK(test::read_bytes(folder.path() / "file") == "text");
 }
 
 TEST_CASE("a new model takes an old one's place and leaves other files") {
   const test::TempDir folder;
   make_model(tiny("bert", Task::encoder), folder.path());
-  std::ofstream(folder.path() / "notes.txt") << "text";
-  std::ofstream(folder.path() / "model.onnx.data") << "weights of a model that is gone";
+  folder.write("notes.txt", "text");
+  folder.write("model.onnx.data", "weights of a model that is gone");
   make_model(tiny("distilbert", Task::encoder), folder.path());
   CHECK(names_in(folder.path()) == std::set<std::string>{"config.json", "model.onnx", "notes.txt",
                                                          "special_tokens_map.json", "tokenizer_config.json",

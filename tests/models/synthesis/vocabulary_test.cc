@@ -1,8 +1,6 @@
 #include "models/synthesis/vocabulary.h"
 
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -18,14 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string bytes_of(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  REQUIRE(stream);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 std::vector<std::string> lines_of(const fs::path& file) {
-  std::istringstream stream(bytes_of(file));
+  std::istringstream stream(test::read_bytes(file));
   std::vector<std::string> lines;
   for (std::string line; std::getline(stream, line);) lines.push_back(line);
   return lines;
@@ -37,11 +29,11 @@ TEST_CASE("the tokenizer's files agree with each other") {
   spec.vocab = 1000;
   write_wordpiece(spec, "BertTokenizer", folder.path());
   CHECK(lines_of(folder.path() / "vocab.txt").size() == 1000);
-  const auto tokenizer = nlohmann::json::parse(bytes_of(folder.path() / "tokenizer_config.json"));
+  const auto tokenizer = nlohmann::json::parse(test::read_bytes(folder.path() / "tokenizer_config.json"));
   CHECK(tokenizer["tokenizer_class"] == "BertTokenizer");
   CHECK(tokenizer["do_lower_case"] == true);
   CHECK(tokenizer["model_max_length"] == 40);
-  const auto special = nlohmann::json::parse(bytes_of(folder.path() / "special_tokens_map.json"));
+  const auto special = nlohmann::json::parse(test::read_bytes(folder.path() / "special_tokens_map.json"));
   for (const auto& [key, token] : special.items()) CHECK(tokenizer[key] == token);
   CHECK(special.size() == 5);
 }

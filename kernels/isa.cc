@@ -123,4 +123,6 @@ std::optional<std::string_view> invalid_isa_request() {
   return *text;
 }
 
+bool has_avx512bf16() { return supported(Isa::avx512) && all_set(cpuid(7, 1).eax, bit(5)); }
+
 }  // namespace sesame::kernels

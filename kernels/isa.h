@@ -25,6 +25,9 @@ std::optional<Isa> parse_isa(std::string_view text);
 // Whether the CPU has the level and the operating system saves its registers (XCR0).
 bool supported(Isa isa);
 
+// Whether the CPU has VDPBF16PS beside AVX-512 (AVX512_BF16).
+bool has_avx512bf16();
+
 // All supported levels, ascending; scalar is always among them.
 std::vector<Isa> supported_isas();
 

@@ -23,7 +23,8 @@ inline constexpr ValueId kNoValue = -1;  // an optional input that was left out
 class Graph;
 class Step;  // step.h
 
-// What an attribute may be. A subgraph (If, Loop, Scan) is kept only as a mark: no operator here takes one.
+// What an attribute may be. Subgraph marks one that no operator here takes: a graph (If, Loop, Scan), a sparse tensor, a type
+// description, a list of tensors. Its content is not kept.
 struct Subgraph {};
 using Attribute = std::variant<std::int64_t, float, std::string, Tensor, std::vector<std::int64_t>, std::vector<float>,
                                std::vector<std::string>, Subgraph>;

@@ -72,7 +72,7 @@ Linear::Linear(std::span<const LinearWeights> parts, LinearPrecision precision) 
 }
 
 void Linear::pack_fp32(std::span<const LinearWeights> parts) {
-  packed_ = Tensor::allocate(DType::f32, {as_dim(kernels::packed_f32_size(in_, out_))});
+  packed_ = Tensor::allocate_weights(DType::f32, {as_dim(kernels::packed_f32_size(in_, out_))});
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Strides s = strides_of(parts[i]);
     kernels::pack_f32(parts[i].weight.data<float>(), s.k, s.n, in_, parts[i].out_features(),
@@ -83,7 +83,7 @@ void Linear::pack_fp32(std::span<const LinearWeights> parts) {
 void Linear::pack_int8(std::span<const LinearWeights> parts) {
   const std::size_t padded = kernels::round_up(out_, kernels::kPanel);
   const std::size_t depth = kernels::round_up(in_, 4);
-  packed_ = Tensor::allocate(DType::i8, {as_dim(kernels::packed_s8_size(in_, out_))});
+  packed_ = Tensor::allocate_weights(DType::i8, {as_dim(kernels::packed_s8_size(in_, out_))});
   scale_ = Tensor::allocate(DType::f32, {as_dim(padded)});
   acc_init_ = Tensor::allocate(DType::i32, {as_dim(padded)});
   for (std::size_t i = 0; i < parts.size(); ++i) {

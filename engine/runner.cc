@@ -115,7 +115,7 @@ Binding& Runner::bind(std::span<const Tensor> inputs) {
   Binding& binding = *bindings_.front();
   if (arena_bytes() < binding.arena_bytes()) {
     arena_ = Tensor();  // first give back, then ask
-    arena_ = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(binding.arena_bytes())});
+    arena_ = Tensor::allocate_arena(binding.arena_bytes());
   }
   binding.attach(static_cast<std::byte*>(arena_.raw()));
   return binding;

@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "engine/memory.h"
 #include "sesame/error.h"
 
 namespace sesame::engine {
@@ -121,15 +122,25 @@ std::size_t normalized_axis(std::int64_t axis, std::size_t rank) {
 Tensor::Tensor(DType type, Shape shape)
     : defined_(true), type_(type), shape_(std::move(shape)), size_(element_count(shape_)) {}
 
-Tensor Tensor::allocate(DType type, Shape shape) {
-  Tensor t(type, std::move(shape));
-  // At least one line, so that an empty tensor has data too.
-  const std::size_t bytes = std::max<std::size_t>((t.bytes() + 63) / 64 * 64, 64);
-  void* memory = std::aligned_alloc(64, bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  t.owner_ = std::shared_ptr<void>(memory, std::free);
-  t.data_ = memory;
-  return t;
+namespace {
+
+Tensor with_memory(DType type, Shape shape, std::shared_ptr<void> (*allocate)(std::size_t bytes)) {
+  const Tensor described(type, std::move(shape));
+  auto memory = allocate(described.bytes());
+  const void* data = memory.get();
+  return Tensor::view(type, described.shape(), data, std::move(memory));
+}
+
+}  // namespace
+
+Tensor Tensor::allocate(DType type, Shape shape) { return with_memory(type, std::move(shape), allocate_memory); }
+
+Tensor Tensor::allocate_arena(std::size_t bytes) {
+  return with_memory(DType::u8, {static_cast<std::int64_t>(bytes)}, engine::allocate_arena);
+}
+
+Tensor Tensor::allocate_weights(DType type, Shape shape) {
+  return with_memory(type, std::move(shape), engine::allocate_weights);
 }
 
 Tensor Tensor::view(DType type, Shape shape, const void* data, std::shared_ptr<const void> owner) {

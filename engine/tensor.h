@@ -81,6 +81,8 @@ class Tensor {
   Tensor() = default;                               // nothing: an input that was left out
   Tensor(DType type, Shape shape);                  // described only
   static Tensor allocate(DType type, Shape shape);  // own memory, 64-byte aligned, uninitialised
+  static Tensor allocate_arena(std::size_t bytes);  // u8, as memory.h has it; likewise
+  static Tensor allocate_weights(DType type, Shape shape);
   static Tensor view(DType type, Shape shape, const void* data, std::shared_ptr<const void> owner = nullptr);
   template <class T>
   static Tensor of(Shape shape, const std::vector<T>& values);

@@ -44,7 +44,7 @@ template <bool has_bias>
 SESAME_INLINE float score_row(float* row, std::size_t keys, float factor, const float* key_scale, const float* bias) {
   const float lowest = -__builtin_inff();
   Lanes highest[4] = {splat(lowest), splat(lowest), splat(lowest), splat(lowest)};
-  for_lanes_inlined(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
+  for_lanes(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
     const Lanes scale = splat(factor) * load(key_scale + i), product = to_float(load_ints(row + i));
     Lanes y = product * scale;
     if constexpr (has_bias) y = fma(product, scale, load(bias + i, span, 0.0f));
@@ -65,7 +65,7 @@ SESAME_INLINE Weighted weigh_row(float* row, std::size_t keys, float highest_sco
   const Lanes highest = splat(highest_score);
   RowSum sum;
   Ints most[4] = {splat(0), splat(0), splat(0), splat(0)};
-  for_lanes_inlined(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
+  for_lanes(keys, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
     const Lanes e = exp_nonpositive(load(row + i) - highest);
     const Lanes weighted = first(e * load(value_scale + i), span, 0.0f);
     sum.partial[slot.value] = sum.partial[slot.value] + first(e, span, 0.0f);
@@ -110,7 +110,7 @@ __attribute__((noinline)) void weigh_block(const ByteAttention& b, const Attenti
 }
 
 SESAME_INLINE void context_row(const float* sums, std::size_t head_dim, float factor, float* out) {
-  for_lanes_inlined(head_dim, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
+  for_lanes(head_dim, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
     store(out + i, to_float(load_ints(sums + i)) * splat(factor), span);
   });
 }

@@ -40,7 +40,7 @@ struct TokenScales {
     const Ints magnitude = splat(std::int32_t{0x7FFFFFFF});
     for (std::size_t l = 0; l < kLanes; ++l) {
       Ints highest[4] = {splat(0), splat(0), splat(0), splat(0)};
-      for_lanes_inlined(n, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
+      for_lanes(n, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
         highest[slot.value] = max(highest[slot.value], bits(load(rows.row[l] + i, span, 0.0f)) & magnitude);
       });
       store_ints(candidate[l], max(max(highest[0], highest[1]), max(highest[2], highest[3])));
@@ -113,7 +113,7 @@ inline void pack_keys(const float* x, std::ptrdiff_t ld, std::size_t rows, std::
 SESAME_INLINE void pack_four_values(const float* const* row, const float* per_step, std::size_t n,
                                     std::size_t panel_bytes, std::int8_t* packed) {
   const Lanes factor[4] = {splat(per_step[0]), splat(per_step[1]), splat(per_step[2]), splat(per_step[3])};
-  for_lanes_inlined(n, [&](std::size_t d, auto, auto span) SESAME_INLINE_LAMBDA {
+  for_lanes(n, [&](std::size_t d, auto, auto span) SESAME_INLINE_LAMBDA {
     const auto at = [&](int i) SESAME_INLINE_LAMBDA { return to_int(load(row[i] + d, span, 0.0f) * factor[i]); };
     store_ints(packed + d / kPanel * panel_bytes, interleave4(at(0), at(1), at(2), at(3)));
   });

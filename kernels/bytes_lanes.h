@@ -8,28 +8,6 @@
 
 #include "kernels/lanes.h"
 
-namespace sesame::kernels::SESAME_LEVEL {
-
-// As for_lanes, but all of it inlined, so that what `body` captures stays in registers; past the last four whole
-// vectors every vector is a Part.
-template <class Body>
-SESAME_INLINE void for_lanes_inlined(std::size_t n, Body body) {
-  std::size_t i = 0;
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
-    body(i, Slot<0>{}, Whole{});
-    body(i + kLanes, Slot<1>{}, Whole{});
-    body(i + 2 * kLanes, Slot<2>{}, Whole{});
-    body(i + 3 * kLanes, Slot<3>{}, Whole{});
-  }
-  const auto part = [&](std::size_t at) SESAME_INLINE_LAMBDA { return Part{n - at < kLanes ? n - at : kLanes}; };
-  if (i < n) body(i, Slot<0>{}, part(i));
-  if (i + kLanes < n) body(i + kLanes, Slot<1>{}, part(i + kLanes));
-  if (i + 2 * kLanes < n) body(i + 2 * kLanes, Slot<2>{}, part(i + 2 * kLanes));
-  if (i + 3 * kLanes < n) body(i + 3 * kLanes, Slot<3>{}, part(i + 3 * kLanes));
-}
-
-}  // namespace sesame::kernels::SESAME_LEVEL
-
 #if defined(__AVX512F__)
 #include "kernels/bytes_avx512.h"
 #elif defined(__AVX2__)

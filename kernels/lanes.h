@@ -73,8 +73,9 @@ struct Slot {
   static constexpr int value = slot;
 };
 
-// Calls body(i, Slot<i / 16 % 4>, Whole or Part) for i = 0, 16, 32 .. below n. Four slots, so that a reduction can keep
-// four accumulators and does not wait for its own additions.
+// Calls body(i, Slot<i / 16 % 4>, Whole or Part) for i = 0, 16, 32 .. below n; past the last four whole vectors every
+// vector is a Part. Four slots, so that a reduction can keep four accumulators and does not wait for its own additions.
+// All of it is inlined, so that what `body` captures stays in registers.
 template <class Body>
 SESAME_INLINE void for_lanes(std::size_t n, Body body) {
   std::size_t i = 0;
@@ -84,18 +85,11 @@ SESAME_INLINE void for_lanes(std::size_t n, Body body) {
     body(i + 2 * kLanes, Slot<2>{}, Whole{});
     body(i + 3 * kLanes, Slot<3>{}, Whole{});
   }
-  const auto rest = [&](auto slot) {
-    if (i + kLanes <= n) {
-      body(i, slot, Whole{});
-    } else if (i < n) {
-      body(i, slot, Part{n - i});
-    }
-    i += kLanes;
-  };
-  if (i < n) rest(Slot<0>{});
-  if (i < n) rest(Slot<1>{});
-  if (i < n) rest(Slot<2>{});
-  if (i < n) rest(Slot<3>{});
+  const auto part = [&](std::size_t at) SESAME_INLINE_LAMBDA { return Part{n - at < kLanes ? n - at : kLanes}; };
+  if (i < n) body(i, Slot<0>{}, part(i));
+  if (i + kLanes < n) body(i + kLanes, Slot<1>{}, part(i + kLanes));
+  if (i + 2 * kLanes < n) body(i + 2 * kLanes, Slot<2>{}, part(i + 2 * kLanes));
+  if (i + 3 * kLanes < n) body(i + 3 * kLanes, Slot<3>{}, part(i + 3 * kLanes));
 }
 
 // A sum over a row in the one fixed order: element i is added to partial sum i % 64, in ascending i from +0; then

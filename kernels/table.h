@@ -58,6 +58,21 @@ struct GemmU8S8 {
   std::ptrdiff_t ldc;
 };
 
+// The bf16 product, which is VDPBF16PS's at every level: two fused multiply-adds a pair of k, the odd one first, in fp32
+// from 0, with denormal operands and denormal results flushed to a zero of their sign (bf16.h, fma_flushed):
+//   for k = 0, 2, ..:  acc = fma(a[m][k + 1], W[k + 1][n], acc);  acc = fma(a[m][k], W[k][n], acc)
+//   c[m][n] = act(acc + bias[n]) + residual[m][n]
+// An odd K ends in a pair whose second half is 0 on both sides; it is a term like any other.
+struct GemmBf16 {
+  const std::uint16_t* a;  // [M][round_up(K, 2)] of to_bf16_row, row stride lda; element K of an odd K is 0
+  std::ptrdiff_t lda;
+  const std::uint16_t* b;  // W packed by pack_bf16, [N/16][K/2][16][2], 64-byte aligned
+  std::size_t M, N, K;
+  Epilogue epilogue;       // in ordinary fp32, denormals included
+  float* c;                // [M][N], row stride ldc; only columns < N are written
+  std::ptrdiff_t ldc;
+};
+
 // One head of one sequence, scores, softmax and context in one go:
 //   score[i][j] = chain over d of fma(q[i][d], k[j][d], .) from 0, times `scale`, plus `bias[i][j]`, each rounded
 //   p[i][j]     = exp(score[i][j] - max_j score[i][j]);  s[i] = sum_j p[i][j] in the fixed order of lanes.h
@@ -85,6 +100,7 @@ struct Table {
 
   void (*gemm_f32)(const GemmF32&);
   void (*gemm_u8s8)(const GemmU8S8&);
+  void (*gemm_bf16)(const GemmBf16&);
   void (*attention_f32)(const AttentionF32&);
 
   // y = fma((x - mean) * (1 / sqrt(var + epsilon)), gamma, beta) over n >= 1 elements; var is the mean of squares of
@@ -98,6 +114,10 @@ struct Table {
   // m < 2^-100 counts as zero (q = 128, scale = 0); one with NaN or infinity gets scale NaN and q = 128. Writes q up to
   // round_up(n, 4), padding 128. Returns the scale.
   float (*quantize_row_u8)(const float* x, std::size_t n, std::uint8_t* q);
+
+  // y[i] = x[i] as bf16, rounded half to even; NaN stays NaN, denormals become a zero of their sign (bf16.h). Writes y up
+  // to round_up(n, 2), padding 0.
+  void (*to_bf16_row)(const float* x, std::size_t n, std::uint16_t* y);
 
   // y[i] = act(x[i]); y may be x.
   void (*activation_row)(Activation activation, const float* x, std::size_t n, float* y);
@@ -117,6 +137,7 @@ struct Table {
   // the result alive.
   double (*peak_f32)(std::size_t iterations, float* sink);
   double (*peak_u8s8)(std::size_t iterations, std::int32_t* sink);
+  double (*peak_bf16)(std::size_t iterations, float* sink);
 };
 
 // The table of a level that supported(isa) says is there.

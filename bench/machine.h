@@ -32,7 +32,7 @@ Machine describe_machine();
 // What one core does at best, in 10^9 multiply-adds a second (registers only) and 10^9 bytes a second.
 struct Peaks {
   std::optional<double> fp32;
-  std::optional<double> bf16;  // absent where the CPU has no such instruction
+  std::optional<double> bf16;
   std::optional<double> int8;
   double memory_read = 0;  // one stream over kStreamMib of memory
 };

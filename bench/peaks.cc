@@ -8,7 +8,6 @@
 #include "bench/latency.h"
 #include "bench/machine.h"
 #include "kernels/fp_env.h"
-#include "kernels/peak_bf16.h"
 #include "kernels/table.h"
 
 namespace sesame::bench {
@@ -78,7 +77,7 @@ Peaks measure_peaks() {
   const kernels::Table& table = kernels::table(kernels::default_isa());
   Peaks peaks;
   peaks.fp32 = peak_gmacs(table.peak_f32);
-  peaks.bf16 = peak_gmacs(kernels::peak_bf16());
+  peaks.bf16 = peak_gmacs(table.peak_bf16);
   peaks.int8 = peak_gmacs(table.peak_u8s8);
   peaks.memory_read = memory_read_gb_per_s();
   return peaks;

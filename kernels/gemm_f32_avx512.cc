@@ -32,20 +32,6 @@ template <int R, int P>
 }
 
 template <int R, int P>
-[[gnu::always_inline]] inline void load_tile(const TileTask& task, __m512 (&acc)[R][P]) {
-#pragma GCC unroll 32
-  for (int i = 0; i < R * P; ++i) {
-    acc[i / P][i % P] = task.first ? _mm512_setzero_ps() : _mm512_loadu_ps(task.partial + i * kPanel);
-  }
-}
-
-template <int R, int P>
-[[gnu::always_inline]] inline void store_tile(const TileTask& task, const __m512 (&acc)[R][P]) {
-#pragma GCC unroll 32
-  for (int i = 0; i < R * P; ++i) _mm512_storeu_ps(task.partial + i * kPanel, acc[i / P][i % P]);
-}
-
-template <int R, int P>
 void Tiles::tile(const GemmF32& g, const TileTask& task) {
   const std::size_t panel_size = g.K * kPanel;
   const float* a = row_of(g.a, g.lda, task.m) + task.step;

@@ -43,7 +43,8 @@ struct Prefetch {
 // Tiles::kMaxSteps of tiles that never split the depth.
 constexpr std::size_t kWholeDepth = std::size_t{1} << 48;
 
-// What a tile computes. A step is a cache line of each panel's weights: 1 value of k in fp32, 4 in int8.
+// What a tile computes. A step is a cache line of each panel's weights: 1 value of k in fp32, 2 in bf16, 4 in
+// int8.
 struct TileTask {
   std::size_t m, panel;     // first row, first panel
   std::size_t step, steps;  // its part of the depth

@@ -27,6 +27,21 @@ __mmask16 columns_of(const TilePlace& place, int p) {
   return p == P - 1 ? place.last_columns : static_cast<__mmask16>(0xFFFF);
 }
 
+// The sums of a tile whose depth is split: those of the parts before, 0 at the first.
+template <int R, int P>
+[[gnu::always_inline]] inline void load_tile(const TileTask& task, __m512 (&acc)[R][P]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * P; ++i) {
+    acc[i / P][i % P] = task.first ? _mm512_setzero_ps() : _mm512_loadu_ps(task.partial + i * kPanel);
+  }
+}
+
+template <int R, int P>
+[[gnu::always_inline]] inline void store_tile(const TileTask& task, const __m512 (&acc)[R][P]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * P; ++i) _mm512_storeu_ps(task.partial + i * kPanel, acc[i / P][i % P]);
+}
+
 // x[n], or `absent` in all lanes when x is null.
 template <int P>
 void load_columns(const float* x, float absent, const TilePlace& place, __m512 (&lanes)[P]) {
@@ -72,8 +87,8 @@ inline void finish_tile(const Epilogue& e, const TilePlace& place, __m512 (&y)[R
 }
 
 // acc + bias[n], then finish_tile. Without a bias nothing is added, and adding -0 is that for every value.
-template <Isa level, int R, int P>
-inline void finish_tile_f32(const GemmF32& g, const TilePlace& place, __m512 (&acc)[R][P]) {
+template <Isa level, int R, int P, class Gemm>
+inline void finish_tile_f32(const Gemm& g, const TilePlace& place, __m512 (&acc)[R][P]) {
   __m512 bias[P];
   load_columns<P>(g.epilogue.bias, -0.0f, place, bias);
 #pragma GCC unroll 32

@@ -38,6 +38,7 @@ Isa detect() {
   constexpr std::uint32_t kAvx2 = bit(5);                                             // leaf 7 ebx
   constexpr std::uint32_t kAvx512 = bit(16) | bit(17) | bit(28) | bit(30) | bit(31);  // F, DQ, CD, BW, VL
   constexpr std::uint32_t kVnni = bit(11);                                            // leaf 7 ecx
+  constexpr std::uint32_t kBf16 = bit(5);                                             // leaf 7 subleaf 1 eax
 
   const std::uint32_t saved = saved_registers();
   const Registers leaf7 = cpuid(7, 0);
@@ -45,7 +46,9 @@ Isa detect() {
     return Isa::scalar;
   }
   if (!all_set(saved, kZmmState) || !all_set(leaf7.ebx, kAvx512)) return Isa::avx2;
-  return all_set(leaf7.ecx, kVnni) ? Isa::avx512vnni : Isa::avx512;
+  if (!all_set(leaf7.ecx, kVnni)) return Isa::avx512;
+  // Leaf 7 says in eax how many subleaves it has; others would answer for one that exists.
+  return leaf7.eax >= 1 && all_set(cpuid(7, 1).eax, kBf16) ? Isa::avx512bf16 : Isa::avx512vnni;
 }
 
 Isa highest_isa() {
@@ -75,6 +78,8 @@ std::string_view name(Isa isa) {
       return "avx512";
     case Isa::avx512vnni:
       return "avx512vnni";
+    case Isa::avx512bf16:
+      return "avx512bf16";
   }
   return "unknown";
 }
@@ -89,6 +94,8 @@ std::string_view description(Isa isa) {
       return "AVX-512 F, BW, DQ, CD, VL";
     case Isa::avx512vnni:
       return "AVX-512 F, BW, DQ, CD, VL, VNNI";
+    case Isa::avx512bf16:
+      return "AVX-512 F, BW, DQ, CD, VL, VNNI, BF16";
   }
   return "unknown";
 }
@@ -122,7 +129,5 @@ std::optional<std::string_view> invalid_isa_request() {
   if (!text || parse_isa(*text)) return std::nullopt;
   return *text;
 }
-
-bool has_avx512bf16() { return supported(Isa::avx512) && all_set(cpuid(7, 1).eax, bit(5)); }
 
 }  // namespace sesame::kernels

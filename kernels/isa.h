@@ -14,9 +14,10 @@ namespace sesame::kernels {
 //   avx2        AVX2, FMA, F16C
 //   avx512      AVX512 F, BW, DQ, CD, VL
 //   avx512vnni  and VNNI
-enum class Isa { scalar, avx2, avx512, avx512vnni };
+//   avx512bf16  and BF16
+enum class Isa { scalar, avx2, avx512, avx512vnni, avx512bf16 };
 
-inline constexpr Isa kAllIsas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512vnni};
+inline constexpr Isa kAllIsas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::avx512bf16};
 
 std::string_view name(Isa isa);
 std::string_view description(Isa isa);
@@ -24,9 +25,6 @@ std::optional<Isa> parse_isa(std::string_view text);
 
 // Whether the CPU has the level and the operating system saves its registers (XCR0).
 bool supported(Isa isa);
-
-// Whether the CPU has VDPBF16PS beside AVX-512 (AVX512_BF16).
-bool has_avx512bf16();
 
 // All supported levels, ascending; scalar is always among them.
 std::vector<Isa> supported_isas();

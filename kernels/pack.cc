@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 
+#include "kernels/bf16.h"
 #include "kernels/fp_env.h"
 
 namespace sesame::kernels {
@@ -55,6 +56,20 @@ void pack_f32(const float* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, 
   for (std::size_t first = 0; first < N; first += kPanel) {
     for (std::size_t k = 0; k < K; ++k) {
       for (std::size_t n = first; n < first + kPanel; ++n) *packed++ = n < N ? matrix.at(k, n) : 0.0f;
+    }
+  }
+}
+
+void pack_bf16(const float* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, std::size_t K, std::size_t N,
+               std::uint16_t* packed) {
+  const Matrix<float> matrix{w, stride_k, stride_n};
+  const std::size_t panel_size = kPanel * round_up(K, 2);
+  std::fill_n(packed, packed_bf16_size(K, N), std::uint16_t{0});
+  for (std::size_t first = 0; first < N; first += kPanel, packed += panel_size) {
+    const std::size_t end = std::min(N, first + kPanel);
+    for (std::size_t k = 0; k < K; ++k) {
+      std::uint16_t* pair = packed + k / 2 * 2 * kPanel + k % 2;
+      for (std::size_t n = first; n < end; ++n) pair[(n - first) * 2] = to_bf16(matrix.at(k, n));
     }
   }
 }

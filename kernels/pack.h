@@ -11,8 +11,13 @@
 //     panel 0:  W00 W10 W20 W30  W01 W11 W21 W31  ..  W0f W1f W2f W3f | W40 W50 ..
 //               `- 4 values of k for column 0 -'                      `- next 4 of k
 //
+// bf16, [N/16][K/2][16][2]: element W[k][n] is at  ((n/16)*KP + k/2)*32 + (n%16)*2 + k%2,  KP = ceil(K/2).
+//
+//     panel 0:  W00 W10  W01 W11  ..  W0f W1f | W20 W30 ..
+//
 // The s8 layout is what VPDPBUSD reads (16 columns x 4 values of k a register), and a panel is also a column of AMX
-// tiles. Columns past N and values of k past K are packed as 0, so kernels compute whole panels and store N columns.
+// tiles; the bf16 layout is the same for VDPBF16PS and tiles of bf16. Columns past N and values of k past K are packed
+// as 0, so kernels compute whole panels and store N columns.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +32,7 @@ constexpr std::size_t round_up(std::size_t x, std::size_t to) { return (x + to -
 
 // Elements in the packed matrix, padding included.
 constexpr std::size_t packed_f32_size(std::size_t K, std::size_t N) { return round_up(N, kPanel) * K; }
+constexpr std::size_t packed_bf16_size(std::size_t K, std::size_t N) { return round_up(N, kPanel) * round_up(K, 2); }
 constexpr std::size_t packed_s8_size(std::size_t K, std::size_t N) { return round_up(N, kPanel) * round_up(K, 4); }
 
 // W[k][n] = w[k*stride_k + n*stride_n], so a transposed source packs without a copy. `packed` is 64-byte aligned.
@@ -34,6 +40,11 @@ void pack_f32(const float* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, 
               float* packed);
 void pack_s8(const std::int8_t* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, std::size_t K, std::size_t N,
              std::int8_t* packed);
+
+// Rounds each weight to bf16 as to_bf16_row does: half to even, NaN stays NaN, denormals become zero, what is beyond
+// the range becomes infinity.
+void pack_bf16(const float* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, std::size_t K, std::size_t N,
+               std::uint16_t* packed);
 
 // colsum[n] = sum_k W[k][n], for n < round_up(N, 16) (0 past N). Exact: K <= 65,793.
 void column_sums_s8(const std::int8_t* packed, std::size_t K, std::size_t N, std::int32_t* colsum);

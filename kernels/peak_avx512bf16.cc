@@ -1,7 +1,7 @@
-// peak_bf16: independent VDPBF16PS, 32 products each.
+// Level avx512bf16 of peak_bf16: independent VDPBF16PS, 32 products each.
 #include <immintrin.h>
 
-#include "kernels/peak_bf16.h"
+#include "kernels/table.h"
 
 namespace sesame::kernels::avx512bf16 {
 

@@ -1,4 +1,5 @@
 // Level scalar of the peaks: the multiply-adds of its GEMM kernels, on values in registers.
+#include "kernels/bf16.h"
 #include "kernels/table.h"
 
 namespace sesame::kernels::scalar {
@@ -11,6 +12,18 @@ double peak_f32(std::size_t iterations, float* sink) {
   float sum[kSums] = {};
   for (std::size_t i = 0; i < iterations; ++i) {
     for (float& s : sum) s = __builtin_fmaf(x, x, s);
+  }
+  for (float s : sum) *sink += s;
+  return static_cast<double>(iterations) * kSums;
+}
+
+double peak_bf16(std::size_t iterations, float* sink) {
+  constexpr int kSums = 16;
+  volatile float one = 1;
+  const float x = one;
+  float sum[kSums] = {};
+  for (std::size_t i = 0; i < iterations; ++i) {
+    for (float& s : sum) s = fma_flushed(x, x, s);
   }
   for (float s : sum) *sink += s;
   return static_cast<double>(iterations) * kSums;

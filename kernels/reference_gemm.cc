@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/bf16.h"
 #include "kernels/pack.h"
 #include "kernels/reference_rows.h"
 
@@ -42,6 +43,23 @@ void gemm_u8s8(const GemmU8S8& g) {
       for (std::size_t k = 0; k < g.K; ++k) sum += a[k] * w[k / 4 * kPanel * 4 + k % 4];
       const float bias = g.epilogue.bias ? g.epilogue.bias[n] : 0.0f;
       c[n] = finish(g.epilogue, std::fma(static_cast<float>(sum), g.a_scale[m] * g.b_scale[n], bias), m, n);
+    }
+  }
+}
+
+void gemm_bf16(const GemmBf16& g) {
+  for (std::size_t m = 0; m < g.M; ++m) {
+    const std::uint16_t* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
+    float* c = g.c + static_cast<std::ptrdiff_t>(m) * g.ldc;
+    for (std::size_t n = 0; n < g.N; ++n) {
+      const std::uint16_t* w = g.b + n / kPanel * kPanel * round_up(g.K, 2) + n % kPanel * 2;
+      float sum = 0;
+      for (std::size_t k = 0; k < g.K; k += 2, w += kPanel * 2) {
+        sum = fma_flushed(from_bf16(a[k + 1]), from_bf16(w[1]), sum);
+        sum = fma_flushed(from_bf16(a[k]), from_bf16(w[0]), sum);
+      }
+      if (g.epilogue.bias) sum = sum + g.epilogue.bias[n];
+      c[n] = finish(g.epilogue, sum, m, n);
     }
   }
 }

@@ -15,6 +15,9 @@ void gemm_f32(const GemmF32& g);
 // GemmU8S8 in plain loops, likewise.
 void gemm_u8s8(const GemmU8S8& g);
 
+// GemmBf16 in plain loops, likewise.
+void gemm_bf16(const GemmBf16& g);
+
 // scale[n] = max_k |w[k][n]| / 127; q[k][n] = w[k][n] / scale[n], rounded half to even and clamped to [-127, 127].
 // w and q are [K][N] without padding, so q is not packed.
 void quantize_weights_s8(const float* w, std::size_t K, std::size_t N, std::int8_t* q, float* scale);

@@ -1,9 +1,9 @@
-// The kernels, as one table of functions a level. Each kernel means the same as its twin in reference.h, bit for bit, at
-// every level; `table(isa)` gives tests every level in one process, and the engine takes `table(default_isa())`.
+// The kernels, as one table of functions a level. Each kernel means the same as its twin in reference.h, bit for bit,
+// at every level; `table(isa)` gives tests every level in one process, and the engine takes `table(default_isa())`.
 //
-// Vocabulary: M activation rows (real tokens), N output features, K input features; m n k their indices; operands a b c;
-// ld* is the distance between rows, in elements. Buffers are read and written in the stated bounds only, unless a comment
-// says what may be read beyond. Kernels allocate nothing, assert on misuse and never throw.
+// Vocabulary: M activation rows (real tokens), N output features, K input features; m n k their indices; operands a b
+// c; ld* is the distance between rows, in elements. Buffers are read and written in the stated bounds only, unless a
+// comment says what may be read beyond. Kernels allocate nothing, assert on misuse and never throw.
 #pragma once
 
 #include <cstddef>
@@ -23,21 +23,21 @@ enum class Activation {
 
 // What follows the product, in this order: y = act(acc + bias[n]) + residual[m][n].
 struct Epilogue {
-  const float* bias = nullptr;      // [N], or null for none
+  const float* bias = nullptr;  // [N], or null for none
   Activation activation = Activation::none;
   const float* residual = nullptr;  // [M][N], row stride ld_residual, or null for none; may be c itself
   std::ptrdiff_t ld_residual = 0;
 };
 
-// c[m][n] = act(chain(m, n) + bias[n]) + residual[m][n], where chain(m, n) is one chain of fused multiply-adds from 0 in
-// ascending k: acc = fma(a[m][k], W[k][n], acc). No split over k, so the bits do not depend on M, N or blocking.
+// c[m][n] = act(chain(m, n) + bias[n]) + residual[m][n], where chain(m, n) is one chain of fused multiply-adds from 0
+// in ascending k: acc = fma(a[m][k], W[k][n], acc). No split over k, so the bits do not depend on M, N or blocking.
 struct GemmF32 {
-  const float* a;      // [M][K], row stride lda
+  const float* a;  // [M][K], row stride lda
   std::ptrdiff_t lda;
-  const float* b;      // W packed by pack_f32, [N/16][K][16], 64-byte aligned
+  const float* b;  // W packed by pack_f32, [N/16][K][16], 64-byte aligned
   std::size_t M, N, K;
   Epilogue epilogue;
-  float* c;            // [M][N], row stride ldc; only columns < N are written
+  float* c;  // [M][N], row stride ldc; only columns < N are written
   std::ptrdiff_t ldc;
 };
 
@@ -46,7 +46,7 @@ struct GemmF32 {
 //   c[m][n]   = act(fma(float(acc), a_scale[m] * b_scale[n], bias[n])) + residual[m][n]
 // With a = q + 128 (quantize_row_u8) and acc_init[n] = -128 * colsum[n] the +128 cancels. A null bias counts as 0.
 struct GemmU8S8 {
-  const std::uint8_t* a;         // [M][K], row stride lda >= round_up(K, 4); bytes up to round_up(K, 4) are read
+  const std::uint8_t* a;  // [M][K], row stride lda >= round_up(K, 4); bytes up to round_up(K, 4) are read
   std::ptrdiff_t lda;
   const float* a_scale;          // [M]
   const std::int8_t* b;          // W packed by pack_s8, [N/16][K/4][16][4], 64-byte aligned
@@ -54,7 +54,22 @@ struct GemmU8S8 {
   const std::int32_t* acc_init;  // [round_up(N, 16)]
   std::size_t M, N, K;
   Epilogue epilogue;
-  float* c;                      // [M][N], row stride ldc; only columns < N are written
+  float* c;  // [M][N], row stride ldc; only columns < N are written
+  std::ptrdiff_t ldc;
+};
+
+// The bf16 product, which is VDPBF16PS's at every level: two fused multiply-adds a pair of k, the odd one first, in
+// fp32 from 0, with denormal operands and denormal results flushed to a zero of their sign (bf16.h, fma_flushed):
+//   for k = 0, 2, ..:  acc = fma(a[m][k + 1], W[k + 1][n], acc);  acc = fma(a[m][k], W[k][n], acc)
+//   c[m][n] = act(acc + bias[n]) + residual[m][n]
+// An odd K ends in a pair whose second half is 0 on both sides; it is a term like any other.
+struct GemmBf16 {
+  const std::uint16_t* a;  // [M][round_up(K, 2)] of to_bf16_row, row stride lda; element K of an odd K is 0
+  std::ptrdiff_t lda;
+  const std::uint16_t* b;  // W packed by pack_bf16, [N/16][K/2][16][2], 64-byte aligned
+  std::size_t M, N, K;
+  Epilogue epilogue;  // in ordinary fp32, denormals included
+  float* c;           // [M][N], row stride ldc; only columns < N are written
   std::ptrdiff_t ldc;
 };
 
@@ -71,12 +86,12 @@ struct AttentionF32 {
   const float* v;
   std::ptrdiff_t ldv;
   std::size_t queries, keys, head_dim;
-  float scale;           // 1 / sqrt(head_dim), usually
-  const float* bias;     // [queries][keys], row stride ld_bias (0: one row for all queries), or null for none
+  float scale;        // 1 / sqrt(head_dim), usually
+  const float* bias;  // [queries][keys], row stride ld_bias (0: one row for all queries), or null for none
   std::ptrdiff_t ld_bias;
-  float* out;            // [queries][head_dim], row stride ldo
+  float* out;  // [queries][head_dim], row stride ldo
   std::ptrdiff_t ldo;
-  std::byte* scratch;    // attention_f32_scratch(queries, keys, head_dim) bytes, 64-byte aligned
+  std::byte* scratch;  // attention_f32_scratch(queries, keys, head_dim) bytes, 64-byte aligned
 };
 std::size_t attention_f32_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
 
@@ -98,6 +113,7 @@ struct Table {
 
   void (*gemm_f32)(const GemmF32&);
   void (*gemm_u8s8)(const GemmU8S8&);
+  void (*gemm_bf16)(const GemmBf16&);
   void (*attention_f32)(const AttentionF32&);
 
   // y = fma((x - mean) * (1 / sqrt(var + epsilon)), gamma, beta) over n >= 1 elements; var is the mean of squares of
@@ -111,6 +127,10 @@ struct Table {
   // m < 2^-100 counts as zero (q = 128, scale = 0); one with NaN or infinity gets scale NaN and q = 128. Writes q up to
   // round_up(n, 4), padding 128. Returns the scale.
   float (*quantize_row_u8)(const float* x, std::size_t n, std::uint8_t* q);
+
+  // y[i] = x[i] as bf16, rounded half to even; NaN stays NaN, denormals become a zero of their sign (bf16.h). Writes y
+  // up to round_up(n, 2), padding 0.
+  void (*to_bf16_row)(const float* x, std::size_t n, std::uint16_t* y);
 
   // y[i] = act(x[i]); y may be x.
   void (*activation_row)(Activation activation, const float* x, std::size_t n, float* y);
@@ -126,15 +146,21 @@ struct Table {
   // The sum of x in the fixed order of lanes.h, for reductions in the executor.
   float (*sum_row)(const float* x, std::size_t n);
 
-  // Register-only peaks of one core: run for `iterations` of a fixed loop and return the multiply-adds done. `sink` keeps
-  // the result alive.
+  // Register-only peaks of one core: run for `iterations` of a fixed loop and return the multiply-adds done. `sink`
+  // keeps the result alive.
   double (*peak_f32)(std::size_t iterations, float* sink);
   double (*peak_u8s8)(std::size_t iterations, std::int32_t* sink);
+  double (*peak_bf16)(std::size_t iterations, float* sink);
 
   void (*attention_u8s8)(const AttentionInt8&);
 };
 
-// The table of a level that supported(isa) says is there.
+// The table of a level that supported(isa) says is there, as kernel_list.inc has it.
+const Table& listed_table(Isa isa);
+
+// The same, for use: of two kernels with the same bits, the one that is faster on this CPU. VDPBF16PS runs at twice the
+// multiply-adds of fp32 on Zen 4 and at half of them on Emerald Rapids, where two ordinary fused multiply-adds a pair
+// win; which it is, a measurement of about 0.1 ms says at the first call.
 const Table& table(Isa isa);
 
 }  // namespace sesame::kernels

@@ -25,7 +25,7 @@ struct GemmEpilogueKind {
   Activation activation = Activation::none;
 };
 
-// The operands that both precisions share. Values are drawn so that sums round: the order of additions shows.
+// The operands that all precisions share. Values are drawn so that sums round: the order of additions shows.
 class GemmBuffers {
  public:
   GemmBuffers(const GemmShape& s, std::uint32_t seed)
@@ -86,6 +86,26 @@ class ProblemF32 : public GemmBuffers {
             static_cast<std::ptrdiff_t>(ldc())};
   }
   Guarded<float> a, b;
+};
+
+class ProblemBf16 : public GemmBuffers {
+ public:
+  ProblemBf16(const GemmShape& s, std::uint32_t seed)
+      : GemmBuffers(s, seed), a((s.M - 1) * lda() + round_up(s.K, 2)), b(packed_bf16_size(s.K, s.N)) {
+    Guarded<float> row(s.K), w(s.K * s.N);
+    for (std::size_t m = 0; m < s.M; ++m) {
+      fill(row);
+      table(Isa::scalar).to_bf16_row(row.data(), s.K, a.data() + m * lda());
+    }
+    fill(w);
+    pack_bf16(w.data(), static_cast<std::ptrdiff_t>(s.N), 1, s.K, s.N, b.data());
+  }
+  std::size_t lda() const { return round_up(shape.K, 2) + shape.extra_lda; }
+  GemmBf16 arguments(const GemmEpilogueKind& kind) {
+    return {a.data(), static_cast<std::ptrdiff_t>(lda()), b.data(), shape.M, shape.N, shape.K, epilogue(kind),
+            c.data(), static_cast<std::ptrdiff_t>(ldc())};
+  }
+  Guarded<std::uint16_t> a, b;
 };
 
 class ProblemU8S8 : public GemmBuffers {

@@ -30,6 +30,7 @@ TEST_CASE("the compiler's run-time detection agrees") {
   CHECK(supported(Isa::avx512vnni) ==
         (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma")));
+  CHECK(supported(Isa::avx512bf16) == (supported(Isa::avx512vnni) && __builtin_cpu_supports("avx512bf16")));
 }
 
 TEST_CASE("a request lowers the level and never raises it") {

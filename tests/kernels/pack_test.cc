@@ -1,5 +1,6 @@
 #include "kernels/pack.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -26,6 +27,31 @@ TEST_CASE("pack_f32 lays 0, 1, 2, .. down as pack.h draws it") {
   };
   REQUIRE(packed.size() == std::size(expected));
   CHECK(std::equal(packed.begin(), packed.end(), expected));
+  CHECK(packed.intact());
+}
+
+TEST_CASE("pack_bf16 lays 0, 1, 2, .. down as pack.h draws it") {
+  // W[3][17] row by row: W[k][n] = 17 k + n, all of them exact in bf16.
+  std::vector<float> w(3 * 17);
+  std::iota(w.begin(), w.end(), 0.0f);
+  Guarded<std::uint16_t> packed(packed_bf16_size(3, 17), 99);
+  pack_bf16(w.data(), 17, 1, 3, 17, packed.data());
+  const float expected[] = {
+      // panel 0, k = 0 and 1: two values of k for column 0, two for column 1, ..
+      0, 17, 1, 18, 2, 19, 3, 20, 4, 21, 5, 22, 6, 23, 7, 24, 8, 25, 9, 26, 10, 27, 11, 28, 12, 29, 13, 30, 14, 31, 15,
+      32,  //
+      // panel 0, k = 2 and 3: only k = 2 exists
+      34, 0, 35, 0, 36, 0, 37, 0, 38, 0, 39, 0, 40, 0, 41, 0, 42, 0, 43, 0, 44, 0, 45, 0, 46, 0, 47, 0, 48, 0, 49,
+      0,  //
+      // panel 1, k = 0 and 1: only column 16 exists
+      16, 33, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  //
+      // panel 1, k = 2 and 3
+      50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  REQUIRE(packed.size() == std::size(expected));
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    CAPTURE(i);
+    CHECK(std::bit_cast<float>(std::uint32_t{packed[i]} << 16) == expected[i]);
+  }
   CHECK(packed.intact());
 }
 
@@ -76,6 +102,10 @@ TEST_CASE("a transposed source packs to the same matrix") {
   pack_f32(w.data(), N, 1, K, N, one.data());
   pack_f32(transposed.data(), 1, K, K, N, two.data());
   CHECK(one.same_bytes(two));
+  Guarded<std::uint16_t> five(packed_bf16_size(K, N)), six(packed_bf16_size(K, N));
+  pack_bf16(w.data(), N, 1, K, N, five.data());
+  pack_bf16(transposed.data(), 1, K, K, N, six.data());
+  CHECK(five.same_bytes(six));
   Guarded<std::int8_t> three(packed_s8_size(K, N)), four(packed_s8_size(K, N));
   pack_s8(s8.data(), N, 1, K, N, three.data());
   pack_s8(s8_transposed.data(), 1, K, K, N, four.data());

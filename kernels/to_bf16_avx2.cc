@@ -1,0 +1,2 @@
+// Level avx2 of to_bf16_row.
+#include "kernels/to_bf16_impl.h"

@@ -62,7 +62,7 @@ template <class Tiles, int R, int P, class Gemm, class Step>
   const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
   const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
   const char *next = task.prefetch.data, *end = next + task.prefetch.steps * 64;
-  const float* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
+  const auto* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
   int rows = task.last ? R : 0;
   for (std::size_t group = 0; group < groups; ++group) {
     if (next < end) {

@@ -102,6 +102,17 @@ inline __m512 to_float(__m512i x) {
   return __builtin_convertvector(reinterpret_cast<Lanes>(x), __m512);
 }
 
+// The sums as they are.
+template <Isa level, int R, int P>
+inline void finish_tile_u8s8(const SumsU8S8& g, const TilePlace& place, __m512i (&acc)[R][P]) {
+  std::int32_t* row = row_of(g.c, g.ldc, place.m) + place.n;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r, row += g.ldc) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) _mm512_mask_storeu_epi32(row + p * kPanel, columns_of<P>(place, p), acc[r][p]);
+  }
+}
+
 // fma(float(acc), a_scale[m] * b_scale[n], bias[n]), then finish_tile.
 template <Isa level, int R, int P>
 inline void finish_tile_u8s8(const GemmU8S8& g, const TilePlace& place, __m512i (&acc)[R][P]) {

@@ -12,10 +12,13 @@ struct Tiles {
   static constexpr int kMaxRows = 4, kMaxPanels = 1;
   static constexpr int panels(int) { return 1; }
   static constexpr std::size_t kMaxSteps = kWholeDepth, kStepBytes = 4;  // bytes of a row of a in a step
-  static std::size_t steps(const GemmU8S8& g) { return (g.K + 3) / 4; }
+  template <class Gemm>
+  static std::size_t steps(const Gemm& g) {
+    return (g.K + 3) / 4;
+  }
 
-  template <int R, int P>
-  static void tile(const GemmU8S8& g, const TileTask& task);
+  template <int R, int P, class Gemm>
+  static void tile(const Gemm& g, const TileTask& task);
 };
 
 inline __m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
@@ -70,8 +73,19 @@ inline void finish_tile_u8s8(const GemmU8S8& g, const TilePlace& place, const __
   finish_tile<Isa::avx2, R>(g.epilogue, place, y, g.c, g.ldc);
 }
 
-template <int R, int P>
-void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
+// The sums as they are.
+template <int R>
+inline void finish_tile_u8s8(const SumsU8S8& g, const TilePlace& place, const __m256i (&acc)[R][2]) {
+  std::int32_t* row = row_of(g.c, g.ldc, place.m) + place.n;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r, row += g.ldc) {
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) _mm256_maskstore_epi32(row + h * kHalf, columns_of(place, h), acc[r][h]);
+  }
+}
+
+template <int R, int P, class Gemm>
+void Tiles::tile(const Gemm& g, const TileTask& task) {
   const std::uint8_t* a = row_of(g.a, g.lda, task.m);
   const std::int8_t* b = g.b + task.panel * steps(g) * kPanel * 4;
   const std::int32_t* init = g.acc_init + task.panel * kPanel;
@@ -91,6 +105,11 @@ void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
 }  // namespace
 
 void gemm_u8s8(const GemmU8S8& g) {
+  assert(g.K <= kMaxK && g.lda >= static_cast<std::ptrdiff_t>(round_up(g.K, 4)));
+  run_gemm<Tiles>(g);
+}
+
+void sums_u8s8(const SumsU8S8& g) {
   assert(g.K <= kMaxK && g.lda >= static_cast<std::ptrdiff_t>(round_up(g.K, 4)));
   run_gemm<Tiles>(g);
 }

@@ -16,10 +16,13 @@ struct Tiles {
   static constexpr int kMaxRows = 6, kMaxPanels = 6;
   static constexpr int panels(int rows) { return rows <= 2 ? 6 : rows <= 4 ? 4 : 3; }
   static constexpr std::size_t kMaxSteps = kWholeDepth, kStepBytes = 4;  // bytes of a row of a in a step
-  static std::size_t steps(const GemmU8S8& g) { return (g.K + 3) / 4; }
+  template <class Gemm>
+  static std::size_t steps(const Gemm& g) {
+    return (g.K + 3) / 4;
+  }
 
-  template <int R, int P>
-  static void tile(const GemmU8S8& g, const TileTask& task);
+  template <int R, int P, class Gemm>
+  static void tile(const Gemm& g, const TileTask& task);
 };
 
 inline __m512i broadcast4(const std::uint8_t* a) {
@@ -58,8 +61,8 @@ template <int R, int P>
   }
 }
 
-template <int R, int P>
-void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
+template <int R, int P, class Gemm>
+void Tiles::tile(const Gemm& g, const TileTask& task) {
   const std::size_t panel_size = steps(g) * kPanel * 4;
   const std::uint8_t* a = row_of(g.a, g.lda, task.m);
   const std::int8_t* b = g.b + task.panel * panel_size;
@@ -79,6 +82,11 @@ void Tiles::tile(const GemmU8S8& g, const TileTask& task) {
 }  // namespace
 
 void gemm_u8s8(const GemmU8S8& g) {
+  assert(g.K <= kMaxK && g.lda >= static_cast<std::ptrdiff_t>(round_up(g.K, 4)));
+  run_gemm<Tiles>(g);
+}
+
+void sums_u8s8(const SumsU8S8& g) {
   assert(g.K <= kMaxK && g.lda >= static_cast<std::ptrdiff_t>(round_up(g.K, 4)));
   run_gemm<Tiles>(g);
 }

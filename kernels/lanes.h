@@ -17,7 +17,9 @@
 //   to_float(i)                        rounded to nearest even
 //   scale_2(a, n)                      a * 2^n for integral n, where that is a normal float; NaN where a or n is
 //   bits(a), from_bits(i)              the same 32 bits as an integer and as a float
-//   i + j, i & j, max(i, j), shift_left<s>(i)    on Ints, 16 int32 lanes, wrapping around
+//   i + j, i * j, i & j, max(i, j), shift_left<s>(i)    on Ints, 16 int32 lanes, wrapping around
+//   load_u8(p), load_u8(p, n)          16 bytes, or the first n (other lanes 0, other memory not touched), as Ints
+//   load_s32(p), load_s32(p, n)        16 int32, or the first n; likewise
 //   load_transposed(row, d, column)    column[i] lane l = row[l][d + i], for 4 columns i and 16 rows l
 //   lookup16(table, i)                 table[i & 15]
 //   gather(p, i)                       p[i]

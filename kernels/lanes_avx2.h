@@ -89,6 +89,9 @@ SESAME_INLINE Ints bits(Lanes a) { return {_mm256_castps_si256(a.lo), _mm256_cas
 SESAME_INLINE Lanes from_bits(Ints a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
 
 SESAME_INLINE Ints operator+(Ints a, Ints b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+SESAME_INLINE Ints operator*(Ints a, Ints b) {
+  return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)};
+}
 SESAME_INLINE Ints operator&(Ints a, Ints b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
 SESAME_INLINE Ints max(Ints a, Ints b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
 template <int count>
@@ -154,6 +157,25 @@ SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, std::size_t n) {
   alignas(16) std::uint8_t buffer[kLanes];
   _mm_store_si128(reinterpret_cast<__m128i*>(buffer), to_bytes(a));
   for (std::size_t l = 0; l < n; ++l) p[l] = buffer[l];
+}
+
+SESAME_INLINE Ints load_u8(const std::uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
+}
+SESAME_INLINE Ints load_u8(const std::uint8_t* p, std::size_t n) {
+  std::uint8_t buffer[kLanes] = {};
+  for (std::size_t l = 0; l < n; ++l) buffer[l] = p[l];
+  return load_u8(buffer);
+}
+SESAME_INLINE Ints load_s32(const std::int32_t* p) {
+  const auto* half = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(half), _mm256_loadu_si256(half + 1)};
+}
+SESAME_INLINE Ints load_s32(const std::int32_t* p, std::size_t n) {
+  std::int32_t buffer[kLanes] = {};
+  for (std::size_t l = 0; l < n; ++l) buffer[l] = p[l];
+  return load_s32(buffer);
 }
 
 SESAME_INLINE float reduce_add(Lanes a) { return reduce_add8(a.lo + a.hi); }

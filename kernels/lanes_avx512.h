@@ -67,6 +67,7 @@ SESAME_INLINE Lanes from_bits(Ints a) { return {_mm512_castsi512_ps(a.v)}; }
 SESAME_INLINE Lanes scale_2(Lanes a, Lanes n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 
 SESAME_INLINE Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+SESAME_INLINE Ints operator*(Ints a, Ints b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
 SESAME_INLINE Ints operator&(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
 SESAME_INLINE Ints max(Ints a, Ints b) { return {_mm512_max_epi32(a.v, b.v)}; }
 template <int count>
@@ -110,6 +111,17 @@ SESAME_INLINE void store_u8(std::uint8_t* p, Ints a) {
 }
 SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, std::size_t n) {
   _mm_mask_storeu_epi8(p, first_mask(n), _mm512_cvtepi32_epi8(a.v));
+}
+
+SESAME_INLINE Ints load_u8(const std::uint8_t* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+SESAME_INLINE Ints load_u8(const std::uint8_t* p, std::size_t n) {
+  return {_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_mask(n), p))};
+}
+SESAME_INLINE Ints load_s32(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
+SESAME_INLINE Ints load_s32(const std::int32_t* p, std::size_t n) {
+  return {_mm512_maskz_loadu_epi32(first_mask(n), p)};
 }
 
 SESAME_INLINE float reduce_add(Lanes a) {

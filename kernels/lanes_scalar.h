@@ -112,6 +112,11 @@ SESAME_INLINE Ints operator+(Ints a, Ints b) {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v[l]) + static_cast<std::uint32_t>(b.v[l]));
   });
 }
+SESAME_INLINE Ints operator*(Ints a, Ints b) {
+  return each_lane<Ints>([&](std::size_t l) {
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.v[l]) * static_cast<std::uint32_t>(b.v[l]));
+  });
+}
 SESAME_INLINE Ints operator&(Ints a, Ints b) {
   return each_lane<Ints>([&](std::size_t l) { return a.v[l] & b.v[l]; });
 }
@@ -150,6 +155,15 @@ SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
   store_u8(p + 2 * kLanes, c);
   store_u8(p + 3 * kLanes, d);
 }
+
+SESAME_INLINE Ints load_u8(const std::uint8_t* p, std::size_t n) {
+  return each_lane<Ints>([&](std::size_t l) { return l < n ? std::int32_t{p[l]} : 0; });
+}
+SESAME_INLINE Ints load_u8(const std::uint8_t* p) { return load_u8(p, kLanes); }
+SESAME_INLINE Ints load_s32(const std::int32_t* p, std::size_t n) {
+  return each_lane<Ints>([&](std::size_t l) { return l < n ? p[l] : 0; });
+}
+SESAME_INLINE Ints load_s32(const std::int32_t* p) { return load_s32(p, kLanes); }
 
 template <class T, class Combine>
 SESAME_INLINE auto reduce(T a, Combine combine) {

@@ -73,6 +73,47 @@ struct GemmBf16 {
   std::ptrdiff_t ldc;
 };
 
+// The integer product alone, the sums of GemmU8S8 before anything is made of them:
+//   c[m][n] = acc_init[n] + sum_k a[m][k] * W[k][n], K <= 65,793
+// Sums beyond int32 wrap around.
+struct SumsU8S8 {
+  const std::uint8_t* a;  // as in GemmU8S8
+  std::ptrdiff_t lda;
+  const std::int8_t* b;
+  const std::int32_t* acc_init;  // [round_up(N, 16)]
+  std::size_t M, N, K;
+  std::int32_t* c;  // [M][N], row stride ldc; only columns < N are written
+  std::ptrdiff_t ldc;
+};
+
+// Bytes that stand for (q - zero_point) * scale: unsigned in [0, 255], or signed in [-128, 127] as two's complement.
+struct ByteRange {
+  bool is_signed;
+  std::int32_t zero_point;  // within the range
+
+  constexpr std::int32_t lowest() const { return is_signed ? -128 : 0; }
+};
+
+struct Range {
+  float low, high;
+};
+
+// A row of integer sums over bytes, and what is still to be done to them: v[i] = float(sums[i] - row_sum *
+// weight_zero[i]) * factor[i], the difference exact (it wraps around), the product rounded.
+struct SumsRow {
+  const std::int32_t* sums;
+  const float* factor;
+  const std::int32_t* weight_zero = nullptr;  // null: 0 everywhere
+  std::int32_t row_sum = 0;                   // of the row of bytes that the sums are of
+};
+
+// One number for all elements, or a row of them.
+struct Operand {
+  const float* data;
+  bool is_one;
+};
+enum class Combination { add, subtract, multiply, divide };
+
 // One head of one sequence, scores, softmax and context in one go:
 //   score[i][j] = chain over d of fma(q[i][d], k[j][d], .) from 0, times `scale`, plus `bias[i][j]`, each rounded
 //   p[i][j]     = exp(score[i][j] - max_j score[i][j]);  s[i] = sum_j p[i][j] in the fixed order of lanes.h
@@ -168,6 +209,27 @@ struct Table {
   double (*peak_bf16)(std::size_t iterations, float* sink);
 
   void (*attention_u8s8)(const AttentionInt8&);
+
+  // For graphs that bring their own quantization, whose operators are computed one by one: every one of them rounds.
+  void (*sums_u8s8)(const SumsU8S8&);
+
+  // The least and the greatest of x and 0. Both are NaN when x has a NaN or an infinity.
+  Range (*range_row)(const float* x, std::size_t n);
+  // q[i] = saturate(round_half_even(x[i] / scale) + zero_point); NaN becomes the least byte. Writes n bytes.
+  void (*quantize_affine_row)(const float* x, std::size_t n, float scale, const ByteRange& range, std::uint8_t* q);
+  // y[i] = v[i] + bias[i], or v[i] where bias is null.
+  void (*scale_sums_row)(const SumsRow& row, const float* bias, std::size_t n, float* y);
+  // q[i] = saturate(round_half_even(v[i]) + zero_point); NaN becomes the least byte. Writes n bytes.
+  void (*requantize_sums_row)(const SumsRow& row, std::size_t n, const ByteRange& range, std::uint8_t* q);
+  // The sum of n <= 65,793 bytes.
+  std::int32_t (*sum_u8_row)(const std::uint8_t* q, std::size_t n);
+
+  // y[i] = a[i] (+ - * /) b[i]; y may be an operand. One of the operands at least is a row.
+  void (*combine_row)(Combination combination, const Operand& a, const Operand& b, std::size_t n, float* y);
+  // LayerNorm as its operators spell it, n >= 1: d = x - mean(x); y = (d / sqrt(mean(d * d) + epsilon)) * gamma + beta,
+  // each operation rounded, sums in the fixed order of lanes.h. y may be x.
+  void (*layernorm_steps_row)(const float* x, const float* gamma, const float* beta, float epsilon, std::size_t n,
+                              float* y);
 };
 
 // The table of a level that supported(isa) says is there, as kernel_list.inc has it.

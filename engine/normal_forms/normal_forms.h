@@ -14,8 +14,12 @@ namespace sesame::engine {
 // All of the below, in the order in which they build on each other, and without the nodes that became dead.
 void to_normal_forms(Graph& graph);
 
-// ONNX Runtime's SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu, FusedGemm and FusedMatMul become
-// the plain operators that they stand for. Returns whether there were any.
+// float16 becomes float32 inside the graph: constants, what Cast and its kin make, and what follows from those. Inputs
+// and outputs keep their types, cast at the border. Returns whether there was any.
+bool widen_halves(Graph& graph);
+
+// ONNX Runtime's Attention, MultiHeadAttention, SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu,
+// FusedGemm and FusedMatMul become the plain operators that they stand for. Returns whether there were any.
 bool take_fusions_apart(Graph& graph);
 
 // Nodes that compute the same from the same inputs become one.

@@ -89,6 +89,7 @@ void to_normal_forms(Graph& graph) {
     }
     form_layernorms(graph);
     form_gelus(graph);
+    if (sink_row_reshapes(graph)) fold_constants(graph);
   }
   form_linears(graph);
   anchor_shapes(graph);

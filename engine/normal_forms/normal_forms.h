@@ -28,11 +28,16 @@ void merge_common_nodes(Graph& graph);
 // MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.
 void form_linears(Graph& graph);
 
-// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add.
+// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add, and TensorFlow's way of writing it.
 void form_layernorms(Graph& graph);
 
 // x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
 void form_gelus(Graph& graph);
+
+// A Reshape that keeps the last axis moves behind what works on each row alone (products by constant matrices, sums,
+// activations, norms), where it meets the Reshape that takes it back: TensorFlow multiplies [batch * length, hidden].
+// Returns whether anything changed.
+bool sink_row_reshapes(Graph& graph);
 
 // Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
 // dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must

@@ -49,36 +49,91 @@ ValueId squared(const Matcher& m, ValueId id) {
   return mul != nullptr && mul->input(0) == mul->input(1) ? mul->input(0) : kNoValue;
 }
 
-// (x - mean) / sqrt(mean((x - mean)^2) + epsilon)
-std::optional<LayerNorm> match_normalized(const Matcher& m, const ShapeProbe& probe, ValueId id) {
-  const Node* div = m.made_by(id, "Div");
-  if (div == nullptr) return std::nullopt;
-  const ValueId x = centred(m, probe, div->input(0));
-  const Node* sqrt = m.made_by(div->input(1), "Sqrt");
-  const Node* add = sqrt ? m.made_by(sqrt->input(0), "Add") : nullptr;
-  if (x == kNoValue || add == nullptr) return std::nullopt;
-  const auto split = m.constant_operand(*add);
+// epsilon when `id` is mean((x - mean(x))^2) + epsilon; x is set to what it is of.
+std::optional<float> match_variance(const Matcher& m, const ShapeProbe& probe, ValueId id, ValueId& x) {
+  const Node* add = m.made_by(id, "Add");
+  const auto split = add ? m.constant_operand(*add) : std::nullopt;
   const auto epsilon = split ? m.scalar(split->constant) : std::nullopt;
   if (!epsilon) return std::nullopt;
-  const ValueId deviation = squared(m, mean_of(m, probe, split->other));
-  if (deviation == kNoValue || centred(m, probe, deviation) != x) return std::nullopt;
-  return LayerNorm{x, kNoValue, kNoValue, *epsilon};
+  x = centred(m, probe, squared(m, mean_of(m, probe, split->other)));
+  return x == kNoValue ? std::nullopt : epsilon;
 }
 
-std::optional<LayerNorm> match_layernorm(const Matcher& m, const ShapeProbe& probe, const Node& node) {
-  if (!node.is("Add")) return std::nullopt;
+// What `id` is the root of.
+ValueId rooted(const Matcher& m, ValueId id) {
+  if (const Node* sqrt = m.made_by(id, "Sqrt")) return sqrt->input(0);
+  const Node* pow = m.made_by(id, "Pow");
+  return pow != nullptr && m.is_scalar(pow->input(1), 0.5f) ? pow->input(0) : kNoValue;
+}
+
+// What `id` is one over the root of.
+ValueId inversely_rooted(const Matcher& m, ValueId id) {
+  if (const Node* reciprocal = m.made_by(id, "Reciprocal")) return rooted(m, reciprocal->input(0));
+  if (const Node* div = m.made_by(id, "Div")) {
+    return m.is_scalar(div->input(0), 1) ? rooted(m, div->input(1)) : kNoValue;
+  }
+  const Node* pow = m.made_by(id, "Pow");
+  return pow != nullptr && m.is_scalar(pow->input(1), -0.5f) ? pow->input(0) : kNoValue;
+}
+
+// (x - mean) / sqrt(mean((x - mean)^2) + epsilon), or times one over the root.
+std::optional<LayerNorm> match_normalized(const Matcher& m, const ShapeProbe& probe, ValueId id) {
+  ValueId x = kNoValue;
+  if (const Node* div = m.made_by(id, "Div")) {
+    const auto epsilon = match_variance(m, probe, rooted(m, div->input(1)), x);
+    if (epsilon && centred(m, probe, div->input(0)) == x) return LayerNorm{x, kNoValue, kNoValue, *epsilon};
+  }
+  const Node* mul = m.made_by(id, "Mul");
+  for (std::size_t i = 0; mul != nullptr && i < 2; ++i) {
+    const auto epsilon = match_variance(m, probe, inversely_rooted(m, mul->input(i)), x);
+    if (epsilon && centred(m, probe, mul->input(1 - i)) == x) return LayerNorm{x, kNoValue, kNoValue, *epsilon};
+  }
+  return std::nullopt;
+}
+
+// normalized * gamma + beta, gamma and beta constant.
+std::optional<LayerNorm> match_scaled(const Matcher& m, const ShapeProbe& probe, const Node& node) {
   const auto shift = m.constant_operand(node);
   const Node* mul = shift ? m.made_by(shift->other, "Mul") : nullptr;
   const auto scale = mul ? m.constant_operand(*mul) : std::nullopt;
-  if (!scale || !m.is_vector(scale->constant)) return std::nullopt;
-  if (!m.is_vector(shift->constant, m.graph().constant(scale->constant).dim(0))) return std::nullopt;
+  if (!scale) return std::nullopt;
   auto layernorm = match_normalized(m, probe, scale->other);
   if (!layernorm) return std::nullopt;
-  // Gamma has an element a feature: as anything else it would be broadcast, and the result another shape.
-  const auto& shape = probe.shape(layernorm->x);
-  if (!shape || shape->empty() || !shape->back().is(m.graph().constant(scale->constant).dim(0))) return std::nullopt;
   layernorm->gamma = scale->constant;
   layernorm->beta = shift->constant;
+  return layernorm;
+}
+
+// TensorFlow's batch normalization: x g + (beta - mean g), where g = gamma / sqrt(variance + epsilon).
+std::optional<LayerNorm> match_shifted(const Matcher& m, const ShapeProbe& probe, const Node& node) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Node* scaled = m.made_by(node.input(i), "Mul");
+    const Node* shift = m.made_by(node.input(1 - i), "Sub");
+    const Node* shifted = shift && m.graph().is_constant(shift->input(0)) ? m.made_by(shift->input(1), "Mul") : nullptr;
+    if (scaled == nullptr || shifted == nullptr) continue;
+    for (const ValueId g : scaled->inputs) {
+      const Node* product = m.made_by(g, "Mul");
+      const auto scale = product ? m.constant_operand(*product) : std::nullopt;
+      const ValueId mean = Matcher::other_operand(*shifted, g);
+      if (!scale || mean == kNoValue) continue;
+      ValueId x = kNoValue;
+      const auto epsilon = match_variance(m, probe, inversely_rooted(m, scale->other), x);
+      if (!epsilon || Matcher::other_operand(*scaled, g) != x || mean_of(m, probe, mean) != x) continue;
+      return LayerNorm{x, scale->constant, shift->input(0), *epsilon};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<LayerNorm> match_layernorm(const Matcher& m, const ShapeProbe& probe, const Node& node) {
+  if (!node.is("Add") || node.inputs.size() != 2) return std::nullopt;
+  auto layernorm = match_scaled(m, probe, node);
+  if (!layernorm) layernorm = match_shifted(m, probe, node);
+  if (!layernorm || !m.is_vector(layernorm->gamma)) return std::nullopt;
+  if (!m.is_vector(layernorm->beta, m.graph().constant(layernorm->gamma).dim(0))) return std::nullopt;
+  // Gamma has an element a feature: as anything else it would be broadcast, and the result another shape.
+  const auto& shape = probe.shape(layernorm->x);
+  if (!shape || shape->empty() || !shape->back().is(m.graph().constant(layernorm->gamma).dim(0))) return std::nullopt;
   return layernorm;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/normal_forms/emitter.h"
+#include "engine/normal_forms/microsoft_attention.h"
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/shape_probe.h"
 
@@ -27,10 +28,17 @@ ValueId add_unless_absent(Emitter& e, ValueId x, ValueId bias) {
 
 bool has_output(const Node& node, std::size_t i) { return i < node.outputs.size() && node.outputs[i] != kNoValue; }
 
+Tensor zeros(const Shape& shape) {
+  const Tensor t = Tensor::allocate(DType::f32, shape);
+  std::fill_n(t.data<float>(), t.size(), 0.0f);
+  return t;
+}
+
 // LayerNorm(input + skip + bias). The fourth output is the sum itself.
-bool emit_skip_layernorm(Emitter& e, const Node& node) {
-  if (has_output(node, 1) || has_output(node, 2) || node.input(2) == kNoValue || node.input(3) == kNoValue)
-    return false;
+bool emit_skip_layernorm(Emitter& e, const Graph& graph, const Node& node) {
+  const Tensor gamma = graph.constant(node.input(2));
+  if (has_output(node, 1) || has_output(node, 2) || (node.input(3) == kNoValue && !gamma)) return false;
+  const ValueId beta = node.input(3) != kNoValue ? node.input(3) : e.constant(zeros(gamma.shape()));
   const ValueId biased = add_unless_absent(e, node.inputs[0], node.input(4));
   const std::vector<ValueId> operands = {biased, node.inputs[1]};
   ValueId sum;
@@ -40,8 +48,7 @@ bool emit_skip_layernorm(Emitter& e, const Node& node) {
   } else {
     sum = e.emit("Add", kVersion, operands);
   }
-  e.emit_to(node.outputs[0], "LayerNormalization", 17, {sum, node.inputs[2], node.inputs[3]},
-            layernorm_attributes(node));
+  e.emit_to(node.outputs[0], "LayerNormalization", 17, {sum, node.inputs[2], beta}, layernorm_attributes(node));
   return true;
 }
 
@@ -75,6 +82,13 @@ bool emit_embed_layernorm(Emitter& e, const Node& node) {
     const ValueId axes = e.constant(Tensor::of<std::int64_t>({1}, {1}));
     e.emit_to(node.outputs[1], "ReduceSum", kVersion, {mask, axes}, Emitter::with("keepdims", std::int64_t{0}));
   }
+  return true;
+}
+
+// ai.onnx's of opset 17, which older graphs import from here.
+bool emit_layernorm(Emitter& e, const Node& node) {
+  if (has_output(node, 1) || has_output(node, 2)) return false;
+  e.emit_to(node.outputs[0], "LayerNormalization", 17, node.inputs, node.attributes);
   return true;
 }
 
@@ -125,12 +139,14 @@ bool take_apart(Graph& graph, std::vector<Node>& nodes, const Node& node, const 
     if (id != kNoValue && !is_float(graph, id) && graph.constant(id).type() == DType::f16) return false;
   }
   Emitter e(graph, nodes, node.name.empty() ? graph.value(node.outputs[0]).name : node.name);
-  if (node.op == "SkipLayerNormalization") return emit_skip_layernorm(e, node);
+  if (node.op == "SkipLayerNormalization") return emit_skip_layernorm(e, graph, node);
   if (node.op == "EmbedLayerNormalization") return emit_embed_layernorm(e, node);
   if (node.op == "BiasGelu" || node.op == "Gelu") return emit_gelu(e, node, "none");
   if (node.op == "FastGelu") return emit_gelu(e, node, "tanh");
+  if (node.op == "LayerNormalization") return emit_layernorm(e, node);
   if (node.op == "FusedGemm") return emit_fused_gemm(e, node);
-  if (node.op == "FusedMatMul") return emit_fused_matmul(e, node, probe);
+  if (node.op == "Attention" || node.op == "MultiHeadAttention") return emit_attention(e, graph, probe, node);
+  if (node.op == "FusedMatMul" || node.op == "TransposeMatMul") return emit_fused_matmul(e, node, probe);
   return false;
 }
 

@@ -82,9 +82,14 @@ void merge_common_nodes(Graph& graph) {
 void to_normal_forms(Graph& graph) {
   merge_common_nodes(graph);
   if (!quantizes_activations(graph)) {
-    if (take_fusions_apart(graph)) fold_constants(graph);  // a transposed weight was an attribute of the fused product
+    const bool widened = widen_halves(graph);
+    if (take_fusions_apart(graph) || widened) {
+      fold_constants(graph);  // a transposed weight was an attribute of the fused product
+      merge_common_nodes(graph);
+    }
     form_layernorms(graph);
     form_gelus(graph);
+    if (sink_row_reshapes(graph)) fold_constants(graph);
   }
   form_linears(graph);
   anchor_shapes(graph);

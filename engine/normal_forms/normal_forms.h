@@ -14,8 +14,12 @@ namespace sesame::engine {
 // All of the below, in the order in which they build on each other, and without the nodes that became dead.
 void to_normal_forms(Graph& graph);
 
-// ONNX Runtime's SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu, FusedGemm and FusedMatMul become
-// the plain operators that they stand for. Returns whether there were any.
+// float16 becomes float32 inside the graph: constants, what Cast and its kin make, and what follows from those. Inputs
+// and outputs keep their types, cast at the border. Returns whether there was any.
+bool widen_halves(Graph& graph);
+
+// ONNX Runtime's Attention, MultiHeadAttention, SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu,
+// FusedGemm and FusedMatMul become the plain operators that they stand for. Returns whether there were any.
 bool take_fusions_apart(Graph& graph);
 
 // Nodes that compute the same from the same inputs become one.
@@ -24,11 +28,16 @@ void merge_common_nodes(Graph& graph);
 // MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.
 void form_linears(Graph& graph);
 
-// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add.
+// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add, and TensorFlow's way of writing it.
 void form_layernorms(Graph& graph);
 
 // x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
 void form_gelus(Graph& graph);
+
+// A Reshape that keeps the last axis moves behind what works on each row alone (products by constant matrices, sums,
+// activations, norms), where it meets the Reshape that takes it back: TensorFlow multiplies [batch * length, hidden].
+// Returns whether anything changed.
+bool sink_row_reshapes(Graph& graph);
 
 // Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
 // dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must

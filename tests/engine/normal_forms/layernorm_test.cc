@@ -43,6 +43,29 @@ SmallGraph layernorm(const Spelling& s, const Shape& declared = {-1, -1, 4}, int
   return g;
 }
 
+// x g + (beta - mean g), g = gamma / root, as TensorFlow's batch normalization has it; or `normal` * root^-1.
+SmallGraph inverse_root(const std::string& root, bool batch_normalization, bool wrong = false) {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1, 4});
+  const SmallGraph::AttributeList last = {{"axes", std::vector<std::int64_t>{2}}};
+  const ValueId mean = g.node("ReduceMean", {x}, last);
+  const ValueId centred = g.node("Sub", {x, mean});
+  const ValueId squares = g.node("Mul", {centred, centred});
+  const ValueId variance = g.node("Add", {g.node("ReduceMean", {squares}, last), g.scalar(1e-5f)});
+  const ValueId inverse = root == "Pow"   ? g.node("Pow", {variance, g.scalar(-0.5f)})
+                          : root == "Div" ? g.node("Div", {g.scalar(1), g.node("Sqrt", {variance})})
+                                          : g.node("Reciprocal", {g.node("Sqrt", {variance})});
+  const ValueId gamma = g.constant(random_floats({4}, 5)), beta = g.constant(random_floats({4}, 6));
+  if (!batch_normalization) {
+    g.output(g.node("Add", {g.node("Mul", {gamma, g.node("Mul", {inverse, centred})}), beta}));
+    return g;
+  }
+  const ValueId scale = g.node("Mul", {inverse, gamma});
+  const ValueId shift = g.node("Sub", {beta, g.node("Mul", {wrong ? x : mean, scale})});
+  g.output(g.node("Add", {g.node("Mul", {x, scale}), shift}));
+  return g;
+}
+
 int formed(const SmallGraph& g, const Tensor& x) {
   const Tensor want = run(g.graph, {x})[0];
   Graph graph = g.graph;
@@ -54,6 +77,15 @@ int formed(const SmallGraph& g, const Tensor& x) {
 }
 
 const Tensor kRows = random_floats({2, 3, 4}, 1);
+
+TEST_CASE("A LayerNorm by one over the root, or as TensorFlow's batch normalization, becomes one node") {
+  for (const char* root : {"Pow", "Div", "Reciprocal"}) {
+    INFO(root);
+    CHECK(formed(inverse_root(root, false), kRows) == 1);
+    CHECK(formed(inverse_root(root, true), kRows) == 1);
+  }
+  CHECK(formed(inverse_root("Reciprocal", true, true), kRows) == 0);
+}
 
 TEST_CASE("Every spelling of a LayerNorm becomes one node") {
   CHECK(formed(layernorm({}), kRows) == 1);

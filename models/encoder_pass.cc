@@ -155,6 +155,7 @@ std::size_t attention_scratch(const EncoderLayer& layer, std::size_t length) {
 // Of rows [first, first + count) of a sequence: those before the first one that the mask drops as a query.
 std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t first, std::size_t count) {
   if (mask.masked_queries == MaskedQueries::as_others) return count;
+  if (mask.masked_queries == MaskedQueries::zero_without_keys) return s.flat ? 0 : count;
   const std::size_t end = s.flat ? s.begin : s.begin + s.keys;
   return first < end ? std::min(count, end - first) : 0;
 }
@@ -175,7 +176,7 @@ void EncoderPass::attend_masked(const EncoderLayer& layer, const Sequence& s, st
   a.q += static_cast<std::ptrdiff_t>(begin) * a.ldq;
   a.out += static_cast<std::ptrdiff_t>(begin) * a.ldo;
   a.queries -= begin;
-  if (encoder_.mask.masked_queries == MaskedQueries::zero) {
+  if (encoder_.mask.masked_queries != MaskedQueries::uniform) {
     for (std::size_t i = 0; i < a.queries; ++i) {
       std::fill_n(a.out + static_cast<std::ptrdiff_t>(i) * a.ldo, a.head_dim, 0.0f);
     }

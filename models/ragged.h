@@ -22,9 +22,10 @@ enum class MaskKind {
 
 // What a position that the mask drops has for a context of its own, when its output is asked for.
 enum class MaskedQueries {
-  as_others,  // the keys alone decide
-  zero,       // nothing: its probabilities are cleared
-  uniform,    // the mean of all positions' values: each of its scores was replaced by the same number
+  as_others,          // the keys alone decide
+  zero,               // nothing: its probabilities are cleared
+  zero_without_keys,  // as others, but nothing where the mask keeps no key: all probabilities are cleared
+  uniform,            // the mean of all positions' values: each of its scores was replaced by the same number
 };
 
 struct Mask {

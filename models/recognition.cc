@@ -47,12 +47,15 @@ Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes) {
   return Linear(parts, precision_of(**nodes.begin()));
 }
 
-EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention) {
+EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention,
+                        const std::shared_ptr<const RelativePlaces>& known_places) {
   EncoderLayer layer;
   layer.heads = p.attention.heads;
   layer.head_dim = p.attention.head_dim;
   layer.score_scale = p.attention.scale;
   layer.attention = attention;
+  layer.relative =
+      make_relative_attention(p.attention.relative, p.attention.heads, precision_of(*p.query), known_places);
   layer.query_key_value = pack(graph, {p.query, p.key, p.value});
   layer.attn_out = pack(graph, {p.attn_out});
   layer.attn_norm = layer_norm(graph, *p.attn_norm);
@@ -67,6 +70,7 @@ Embeddings make_embeddings(const Graph& graph, const EmbeddingsPattern& p) {
   Embeddings embeddings;
   for (const auto& addend : p.addends) embeddings.tables.push_back(graph.constant(addend.table));
   if (p.norm != nullptr) embeddings.norm = layer_norm(graph, *p.norm);
+  embeddings.scaled = p.factor != kNoValue;
   return embeddings;
 }
 
@@ -78,6 +82,10 @@ class Recogniser {
   Recognition run() {
     for (const Chain& chain : find_chains()) replace(chain);
     for (auto& [at, node] : replacements_) graph_.nodes[at] = std::move(node);
+    if (!added_.empty()) {
+      for (Node& node : added_) graph_.nodes.push_back(std::move(node));
+      engine::sort_topologically(graph_);
+    }
     engine::remove_dead_nodes(graph_);
     return std::move(report_);
   }
@@ -128,7 +136,8 @@ class Recogniser {
     }
     const AttentionPattern& a = last.attention;
     const AttentionPattern& b = next.attention;
-    return a.mask == b.mask && a.mask_meaning.kind == b.mask_meaning.kind && a.mask_meaning.fill == b.mask_meaning.fill;
+    return a.mask == b.mask && a.mask_meaning.kind == b.mask_meaning.kind &&
+           a.mask_meaning.fill == b.mask_meaning.fill && a.mask_meaning.masked_queries == b.mask_meaning.masked_queries;
   }
 
   // The node that reads position 0 of the hidden state, when nothing else of it is read.
@@ -166,7 +175,11 @@ class Recogniser {
     const AttentionPattern& attention = chain.front().attention;
     Encoder encoder;
     encoder.embeddings = make_embeddings(graph_, embeddings);
-    for (const LayerPattern& layer : chain) encoder.layers.push_back(make_layer(graph_, layer, attention_));
+    std::shared_ptr<const RelativePlaces> places;
+    for (const LayerPattern& layer : chain) {
+      encoder.layers.push_back(make_layer(graph_, layer, attention_, places));
+      places = encoder.layers.back().relative.places;
+    }
     encoder.hidden = attention.heads * attention.head_dim;
     encoder.mask = attention.mask == kNoValue ? Mask{} : attention.mask_meaning;
 
@@ -180,7 +193,10 @@ class Recogniser {
         report_.position_rows = std::min(report_.position_rows.value_or(*most), *most);
       }
     }
-    if (attention.mask != kNoValue) node.inputs.push_back(attention.mask);
+    if (attention.mask != kNoValue) {
+      node.inputs.push_back(attention.pair_mask ? add_key_mask(graph_, *attention.pair_mask, added_) : attention.mask);
+    }
+    if (embeddings.factor != kNoValue) node.inputs.push_back(embeddings.factor);
     const ValueId hidden = chain.back().output;
     const Node* first_row = first_row_reader(hidden);
     encoder.first_row_only = first_row != nullptr;
@@ -197,6 +213,7 @@ class Recogniser {
   AttentionPrecision attention_;
   Recognition report_;
   std::vector<std::pair<std::size_t, Node>> replacements_;
+  std::vector<Node> added_;
 };
 
 }  // namespace

@@ -15,27 +15,13 @@
 #include "engine/steps/linear_step.h"
 #include "models/encoder.h"
 #include "models/loading.h"
+#include "models/model_location.h"
 
 namespace sesame {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Files {
-  fs::path onnx;
-  fs::path folder;  // of config and tokenizer
-};
-
-Files find_files(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw Error(path.string() + ": no such file or folder");
-  if (!fs::is_directory(path, ignored)) return {path, path.parent_path()};
-  for (const char* name : {"model.onnx", "onnx/model.onnx"}) {
-    if (fs::exists(path / name, ignored)) return {path / name, path};
-  }
-  throw Error(path.string() + ": expected model.onnx or onnx/model.onnx in this folder, found neither");
-}
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
@@ -129,7 +115,7 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
 }  // namespace
 
 std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
-  const Files files = find_files(path);
+  const ModelLocation files = locate_model(path);
   auto model = std::make_shared<LoadedModel>();
   model->onnx_file = files.onnx;
   model->config = read_model_config(files.folder);

@@ -37,5 +37,6 @@ void add_bench_command(CLI::App& app, Command& chosen);
 void add_bench_peer_command(CLI::App& app, Command& chosen);  // not for people: not listed
 void add_cpu_command(CLI::App& app, Command& chosen);
 void add_make_model_command(CLI::App& app, Command& chosen);
+void add_quantize_command(CLI::App& app, Command& chosen);
 
 }  // namespace sesame::tools

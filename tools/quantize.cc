@@ -1,0 +1,126 @@
+// `sesame quantize`: an fp32 model to an int8 one.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/quantize_onnx.h"
+#include "sesame/error.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+namespace sesame::tools {
+namespace {
+
+struct QuantizeOptions {
+  std::string model;
+  std::string out;
+  std::optional<std::string> format;
+  std::string weights = "int8";
+  engine::OnnxFormOptions form;
+};
+
+constexpr const char* kExamples =
+    "OUT is an .onnx file, or a folder that gets config and tokenizer as well.\n"
+    "Forms that ONNX Runtime runs: integerops quantizes activations as they come, a scale a tensor; qdq and qoperator\n"
+    "are static, with ranges calibrated on texts.\n\n"
+    "Examples:\n"
+    "  sesame quantize models/intent -o intent-int8 --format integerops\n"
+    "  sesame quantize d -o d.onnx --format integerops --ops MatMul,Gather --per-tensor\n";
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& each : names) text += (text.empty() ? "" : ", ") + each;
+  return text;
+}
+
+// "72 MatMul, 2 Gather"
+std::string counted(const std::map<std::string, int>& quantized) {
+  std::vector<std::string> parts;
+  for (const auto& [op, count] : quantized) parts.push_back(std::to_string(count) + " " + op);
+  return joined(parts);
+}
+
+int run_quantize(const QuantizeOptions& options) {
+  const auto report = models::quantize_to_onnx(options.model, options.out, options.form);
+  for (const std::string& note : report.notes) std::printf("%s\n", note.c_str());
+  std::printf("%s: %s, quantized %s\n", options.out.c_str(), std::string(name(options.form.form)).c_str(),
+              counted(report.quantized).c_str());
+  return 0;
+}
+
+// A parser of names whose message becomes bad usage.
+template <class Fn>
+std::function<void(const std::string&)> usage(const char* option, Fn parse) {
+  return [option, parse](const std::string& text) {
+    try {
+      parse(text);
+    } catch (const Error& error) {
+      throw CLI::ValidationError(option, error.what());
+    }
+  };
+}
+
+void add_selection(CLI::App& command, engine::NodeSelection& nodes) {
+  command.add_option("--ops", nodes.operators, "Operators to quantize: " + joined(engine::quantizable_operators()))
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(engine::quantizable_operators()))
+      ->type_name("NAME,...")
+      ->default_str(joined(nodes.operators));
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--exclude",
+          [&nodes](const std::vector<std::string>& names) {
+            nodes.exclude.clear();
+            for (const auto& each : names) {
+              usage("--exclude",
+                    [&](const auto& text) { nodes.exclude.push_back(engine::parse_node_group(text)); })(each);
+            }
+          },
+          "Parts to leave in fp32: layernorm, gelu, residual, gather, softmax")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAME,...");
+  command.add_option("--exclude-nodes", nodes.exclude_nodes, "Nodes to leave in fp32, by name")->type_name("REGEX");
+  command.add_flag("--heads", nodes.heads, "Also quantize what follows the encoder: pooler and classifier");
+}
+
+void add_weights(CLI::App& command, QuantizeOptions& options) {
+  command.add_option("--weights", options.weights, "int8, symmetric, or uint8, asymmetric")
+      ->check(CLI::IsMember({"int8", "uint8"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  command.add_flag("--per-channel,!--per-tensor", options.form.per_channel, "Scales of weights (--per-channel)");
+  command.add_flag("--reduce-range", options.form.reduce_range,
+                   "Weights in 7 bits, for ONNX Runtime on CPUs without VNNI");
+}
+
+}  // namespace
+
+void add_quantize_command(CLI::App& app, Command& chosen) {
+  auto options = std::make_shared<QuantizeOptions>();
+  CLI::App* command = app.add_subcommand("quantize", "Turn an fp32 model into an int8 one");
+  add_model(*command, options->model);
+  command->add_option("-o,--output", options->out, "What to write")->required()->type_name("OUT");
+  command
+      ->add_option_function<std::string>(
+          "--format",
+          [options](const std::string& text) {
+            usage("--format", [&](const auto& t) { options->form.form = engine::parse_onnx_form(t); })(text);
+          },
+          "integerops, qdq or qoperator")
+      ->type_name("NAME")
+      ->default_str("integerops");
+  add_selection(*command, options->form.nodes);
+  add_weights(*command, *options);
+  command->footer(kExamples);
+  command->callback([options, &chosen] {
+    options->form.weight_type = options->weights == "int8" ? engine::DType::i8 : engine::DType::u8;
+    chosen = [options] { return run_quantize(*options); };
+  });
+}
+
+}  // namespace sesame::tools

@@ -74,9 +74,9 @@ bool add(Outcome more, const Options& options, Outcome& outcome) {
   return !outcome.is_partial;
 }
 
-bool measure_grid(const Subject& subject, const Options& options, const Data& data, const Peaks& peaks,
-                  const Progress& progress, Outcome& outcome) {
-  const auto entries = peer_entries(options.peers, subject);
+bool measure_grid(const Subject& subject, QuantizedCopies& copies, const Options& options, const Data& data,
+                  const Peaks& peaks, const Progress& progress, Outcome& outcome) {
+  const auto entries = peer_entries(options.peers, subject, copies);
   for (const std::size_t batch : options.batches) {
     for (const auto length : grid_lengths(options, subject)) {
       const Workload workload = make_workload(subject, data, batch, length);
@@ -93,6 +93,7 @@ bool measure_grid(const Subject& subject, const Options& options, const Data& da
 void run_model(const std::filesystem::path& path, const Options& options, const Data& data, const Peaks& peaks,
                const Progress& progress, Outcome& outcome) {
   const std::size_t first = outcome.results.size();
+  QuantizedCopies copies(path);
   LabelledAnswers answers(data, std::ranges::max(options.threads));
   const auto answer_data = [&](const Subject& subject) {
     progress(path.string() + " " + subject.precision() + ", labelled texts", 0);
@@ -103,7 +104,7 @@ void run_model(const std::filesystem::path& path, const Options& options, const 
     const Subject subject = load_subject(path, {.precision = precision, .attention = options.attention});
     check_lengths(options, subject);
     if (!data.empty()) answer_data(subject);
-    if (!measure_grid(subject, options, data, peaks, progress, outcome)) break;
+    if (!measure_grid(subject, copies, options, data, peaks, progress, outcome)) break;
   }
   if (data.empty()) return;
   if (!answers.has(Precision::fp32)) answer_data(load_subject(path, {.precision = Precision::fp32}));

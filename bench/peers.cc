@@ -34,12 +34,18 @@ PeerModel peer_model(const Subject& subject, const fs::path& file) {
   return peer;
 }
 
-void add_onnxruntime(const Peers& peers, const Subject& subject, std::vector<PeerEntry>& entries) {
+void add_onnxruntime(const Peers& peers, const Subject& subject, QuantizedCopies& copies,
+                     std::vector<PeerEntry>& entries) {
   const auto argv = onnxruntime_command(peers);
   const LoadedModel& model = subject.model->loaded();
   const bool is_quantized = is_quantized_file(model);
-  if (model.precision == Precision::int8 && !is_quantized) return;
-  entries.push_back({argv, peer_model(subject, model.onnx_file), is_quantized ? "int8" : "fp32", {}});
+  if (is_quantized || model.precision != Precision::int8) {
+    entries.push_back({argv, peer_model(subject, model.onnx_file), is_quantized ? "int8" : "fp32", {}});
+    return;
+  }
+  for (const std::string& form : peers.forms) {
+    entries.push_back({argv, peer_model(subject, copies.folder(form) / "model.onnx"), "int8", form});
+  }
 }
 
 }  // namespace
@@ -54,9 +60,9 @@ std::vector<std::string> onnxruntime_command(const Peers& peers) {
   return {"node", (folder / "server.js").string()};
 }
 
-std::vector<PeerEntry> peer_entries(const Peers& peers, const Subject& subject) {
+std::vector<PeerEntry> peer_entries(const Peers& peers, const Subject& subject, QuantizedCopies& copies) {
   std::vector<PeerEntry> entries;
-  if (peers.onnxruntime) add_onnxruntime(peers, subject, entries);
+  if (peers.onnxruntime) add_onnxruntime(peers, subject, copies, entries);
   if (peers.sesame) {
     entries.push_back(
         {{peers.command.string(), "bench-peer"}, peer_model(subject, subject.path), subject.precision(), {}});

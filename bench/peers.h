@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/engines/peer_contestant.h"
+#include "bench/quantized_copies.h"
 #include "bench/subject.h"
 
 namespace sesame::bench {
@@ -32,7 +33,8 @@ struct PeerEntry {
 };
 
 // The peers' entries beside `subject`: ONNX Runtime on the same file and, where ours computes in int8 from a fp32 file,
-// on each of `peers.forms` of it; another `sesame` on the same file with the same options.
-std::vector<PeerEntry> peer_entries(const Peers& peers, const Subject& subject);
+// on each of `peers.forms` of it; another `sesame` on the same file with the same options. `copies` are the subject's
+// file's and must outlive the entries.
+std::vector<PeerEntry> peer_entries(const Peers& peers, const Subject& subject, QuantizedCopies& copies);
 
 }  // namespace sesame::bench

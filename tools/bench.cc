@@ -132,6 +132,12 @@ void add_peers(CLI::App& command, BenchOptions& options) {
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"onnxruntime", "sesame"}))
       ->type_name("NAME,...");
+  command.add_option("--forms", options.grid.peers.forms, "ONNX Runtime's int8 files: integerops, qdq, qoperator")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"integerops", "qdq", "qoperator"}))
+      ->type_name("NAME,...")
+      ->default_str("integerops");
   command.add_option("--peer-python", options.grid.peers.python, "A Python that has onnxruntime, instead of node")
       ->envname("SESAME_PEER_PYTHON")
       ->type_name("FILE");

@@ -112,17 +112,39 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
   }
 }
 
-}  // namespace
-
-std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
+// All but the graph.
+std::shared_ptr<LoadedModel> open_model(const fs::path& path) {
   const ModelLocation files = locate_model(path);
   auto model = std::make_shared<LoadedModel>();
   model->onnx_file = files.onnx;
   model->config = read_model_config(files.folder);
   if (!tokenizer_files(FolderFiles(files.folder)).empty()) model->tokenizer = load_tokenizer(files.folder);
+  return model;
+}
+
+}  // namespace
+
+std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
+  const auto model = open_model(path);
   read_graph(*model, options);
   model->max_tokens = token_limit(*model, model->plan->graph());
   model->weight_bytes = memory_of(*model->plan);
+  return model;
+}
+
+std::shared_ptr<const LoadedModel> load_graph(const fs::path& path, engine::Graph graph) {
+  const auto model = open_model(path);
+  // The rows of the position table are known where the encoder is recognised.
+  model->max_tokens = load_model(path, {.precision = Precision::fp32})->max_tokens;
+  try {
+    engine::to_normal_forms(graph);
+    assign_inputs(*model, graph);
+    engine::pack_linears(graph);
+    release_unused_constants(graph);
+    model->plan = std::make_unique<const engine::Plan>(std::move(graph));
+  } catch (const Error& e) {
+    throw Error(model->onnx_file.string() + ": " + e.what());
+  }
   return model;
 }
 

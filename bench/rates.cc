@@ -43,6 +43,8 @@ std::optional<double> peak_of(const Peaks& peaks, Precision precision) {
   switch (precision) {
     case Precision::fp32:
       return peaks.fp32;
+    case Precision::bf16:
+      return peaks.bf16;
     case Precision::int8:
       return peaks.int8;
     case Precision::automatic:

@@ -1,8 +1,8 @@
 // A Linear with its weights packed for the kernels: y = act(x W + b) + residual, in the precision it was packed for.
 //
-// Layer structs hold Linears and do not know their precision: they ask which form of a row the next Linear reads
-// (reads_quantized_rows) and hand rows over in a Rows. int8 arithmetic: per-channel weights, per-row activations, see
-// kernels/pack.h and kernels/table.h.
+// Layer structs hold Linears and do not know their precision: they ask the next Linear for the rows that it reads
+// (make_rows), with scratch for them (row_bytes). int8 arithmetic: per-channel weights, per-row activations; bf16: both
+// sides rounded, sums in fp32; see kernels/pack.h and kernels/table.h.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/graph.h"
 #include "engine/tensor.h"
@@ -18,7 +20,12 @@
 
 namespace sesame::engine {
 
-enum class LinearPrecision { fp32, int8 };
+enum class LinearPrecision { fp32, bf16, int8 };
+
+std::string_view name(LinearPrecision precision);
+
+// What the node's attribute "precision" says (quantize_linears.h); fp32 without one.
+LinearPrecision linear_precision(const Node& node);
 
 // Activation rows as some Linear reads them. Only the form that it wants needs to be there.
 struct Rows {
@@ -26,7 +33,9 @@ struct Rows {
   std::ptrdiff_t ld = 0;
   const std::uint8_t* u8 = nullptr;  // quantize_row_u8's, row stride ld_u8
   std::ptrdiff_t ld_u8 = 0;
-  const float* scale = nullptr;  // [rows]
+  const float* scale = nullptr;         // [rows]
+  const std::uint16_t* bf16 = nullptr;  // to_bf16_row's, row stride ld_bf16
+  std::ptrdiff_t ld_bf16 = 0;
 };
 
 // A weight as a graph holds it: [K, N], or [N, K] when transposed; bias [N] or undefined.
@@ -34,6 +43,7 @@ struct LinearWeights {
   Tensor weight;
   Tensor bias;
   bool transposed = false;
+  std::string name = {};  // the weight's, for messages
 
   std::size_t in_features() const { return static_cast<std::size_t>(weight.dim(transposed ? 1 : 0)); }
   std::size_t out_features() const { return static_cast<std::size_t>(weight.dim(transposed ? 0 : 1)); }
@@ -45,7 +55,8 @@ LinearWeights linear_weights(const Graph& graph, const Node& node);
 class Linear {
  public:
   Linear() = default;
-  // Throws Error when int8 is asked for and a weight is not finite or the sums could overflow (kernels::kMaxK).
+  // Throws Error when int8 is asked for and a weight is not finite or the sums could overflow (kernels::kMaxK), or bf16
+  // and a finite weight is beyond its range.
   Linear(const LinearWeights& weights, LinearPrecision precision);
 
   // Several Linears of the same input side by side: part i's columns start at part_offset(i), a multiple of 16, so that
@@ -57,7 +68,12 @@ class Linear {
   std::size_t out_features() const { return out_; }
   std::size_t part_offset(std::size_t part) const { return part_offsets_[part]; }
   LinearPrecision precision() const { return precision_; }
-  bool reads_quantized_rows() const { return precision_ == LinearPrecision::int8; }
+  // Bytes of a row in the form that this Linear reads; 0 where that is floats.
+  std::size_t row_bytes() const;
+  // `count` rows of x, row stride ld, in the form that this Linear reads. What has to be made lies in `made`,
+  // row_bytes() a row, and `scale`, a float a row.
+  Rows make_rows(const kernels::Table& kernels, const float* x, std::ptrdiff_t ld, std::size_t count, std::byte* made,
+                 float* scale) const;
   std::size_t weight_bytes() const { return packed_.bytes() + scale_.bytes() + acc_init_.bytes() + bias_.bytes(); }
   explicit operator bool() const { return in_ != 0; }
 
@@ -70,18 +86,16 @@ class Linear {
     run(kernels, rows, count, 0, out_, epilogue, c, ldc);
   }
 
-  // Bytes between quantized rows that this Linear reads.
-  static std::size_t quantized_row_bytes(std::size_t features) { return kernels::round_up(features, 64); }
-
  private:
   void pack_fp32(std::span<const LinearWeights> parts);
+  void pack_bf16(std::span<const LinearWeights> parts);
   void pack_int8(std::span<const LinearWeights> parts);
 
   std::size_t in_ = 0;
   std::size_t out_ = 0;
   LinearPrecision precision_ = LinearPrecision::fp32;
   std::vector<std::size_t> part_offsets_;
-  Tensor packed_;    // kernels/pack.h
+  Tensor packed_;    // kernels/pack.h; bf16 as bytes
   Tensor bias_;      // [round_up(out, 16)], 0 where a part has none
   Tensor scale_;     // int8 only, [round_up(out, 16)]
   Tensor acc_init_;  // int8 only, -128 * column sums

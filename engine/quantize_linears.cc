@@ -17,9 +17,14 @@ bool normalizes_residual(const Matcher& m, const Node& node) {
   return add != nullptr && !m.graph().is_constant(add->input(0)) && !m.graph().is_constant(add->input(1));
 }
 
+// Whether the kernel's sums are exact for so many inputs.
+bool fits(const LinearWeights& weights, LinearPrecision precision) {
+  return precision != LinearPrecision::int8 || weights.in_features() <= kernels::kMaxK;
+}
+
 }  // namespace
 
-int quantize_linears(Graph& graph) {
+int quantize_linears(Graph& graph, LinearPrecision precision) {
   const Matcher m(graph);
   std::vector<bool> leads_on(graph.value_count(), false);  // to a residual LayerNormalization
   int marked = 0;
@@ -31,8 +36,8 @@ int quantize_linears(Graph& graph) {
     for (ValueId id : node.inputs) {
       if (id != kNoValue) leads_on[static_cast<std::size_t>(id)] = true;
     }
-    if (node.is("Linear", kSesame) && linear_weights(graph, node).in_features() <= kernels::kMaxK) {
-      node.attributes.set("precision", std::string("int8"));
+    if (node.is("Linear", kSesame) && fits(linear_weights(graph, node), precision)) {
+      node.attributes.set("precision", std::string(name(precision)));
       ++marked;
     }
   }

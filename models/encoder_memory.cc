@@ -13,6 +13,9 @@ EncoderWidths::EncoderWidths(const Encoder& encoder) : hidden(encoder.hidden), w
   for (const EncoderLayer& layer : encoder.layers) {
     widest = std::max(widest, layer.ffn_in.out_features());
     qkv = std::max(qkv, kernels::round_up(layer.query_key_value.out_features(), kernels::kPanel));
+    for (const engine::Linear* linear : {&layer.query_key_value, &layer.attn_out, &layer.ffn_in, &layer.ffn_out}) {
+      made = std::max(made, linear->row_bytes());
+    }
   }
 }
 
@@ -36,7 +39,7 @@ SharedRows SharedRows::at(std::byte* scratch, const EncoderWidths& widths, const
 
 std::size_t BlockRows::bytes(const EncoderWidths& widths) {
   return 2 * piece<float>(kMaxBlock * widths.hidden) + piece<float>(kMaxBlock * widths.widest) +
-         piece<float>(kMaxBlock) + kMaxBlock * engine::Linear::quantized_row_bytes(widths.widest);
+         piece<float>(kMaxBlock) + kMaxBlock * widths.made;
 }
 
 BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
@@ -46,7 +49,7 @@ BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
   block.normed = cursor.take<float>(kMaxBlock * widths.hidden);
   block.ffn = cursor.take<float>(kMaxBlock * widths.widest);
   block.scale = cursor.take<float>(kMaxBlock);
-  block.u8 = cursor.take<std::uint8_t>(0);
+  block.made = cursor.take<std::byte>(0);
   return block;
 }
 

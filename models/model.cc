@@ -98,8 +98,9 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
     model.source = models::describe_source(graph);
     engine::fold_constants(graph);
     engine::to_normal_forms(graph);
-    if (options.precision == Precision::int8) engine::quantize_linears(graph);
-    model.precision = options.precision == Precision::int8 ? Precision::int8 : Precision::fp32;
+    model.precision = options.precision == Precision::automatic ? Precision::fp32 : options.precision;
+    if (model.precision == Precision::bf16) engine::quantize_linears(graph, engine::LinearPrecision::bf16);
+    if (model.precision == Precision::int8) engine::quantize_linears(graph);
     const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
     model.recognition = models::recognise_encoders(graph, resolve(options.attention, model.precision));
     assign_inputs(model, graph);
@@ -154,6 +155,8 @@ std::string_view name(Precision precision) {
       return "auto";
     case Precision::fp32:
       return "fp32";
+    case Precision::bf16:
+      return "bf16";
     case Precision::int8:
       break;
   }
@@ -161,10 +164,10 @@ std::string_view name(Precision precision) {
 }
 
 Precision parse_precision(std::string_view text) {
-  for (Precision p : {Precision::automatic, Precision::fp32, Precision::int8}) {
+  for (Precision p : {Precision::automatic, Precision::fp32, Precision::bf16, Precision::int8}) {
     if (text == name(p)) return p;
   }
-  throw Error("expected fp32, int8 or auto as precision, found '" + std::string(text) + "'");
+  throw Error("expected fp32, bf16, int8 or auto as precision, found '" + std::string(text) + "'");
 }
 
 std::string_view name(AttentionPrecision precision) {

@@ -110,7 +110,7 @@ int run_bench(BenchOptions options) {
 
 void add_grid(CLI::App& command, BenchOptions& options) {
   bench::Options& grid = options.grid;
-  command.add_option("--precision", options.precisions, "fp32, int8, or auto: what the file holds")
+  command.add_option("--precision", options.precisions, "fp32, bf16, int8, or auto: what the file holds")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(precision_validator())

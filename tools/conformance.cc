@@ -58,7 +58,7 @@ engine::Tolerance tolerance(const LoadedModel& model, const ConformanceOptions& 
   engine::Tolerance tolerance{.absolute = options.absolute.value_or(kAbsolute), .relative = kRelative};
   if (options.relative) {
     tolerance.relative = *options.relative;
-  } else if (model.precision == Precision::int8 || options.attention == AttentionPrecision::int8 ||
+  } else if (model.precision != Precision::fp32 || options.attention == AttentionPrecision::int8 ||
              is_low_precision(engine::read_onnx(model.onnx_file))) {
     tolerance.relative = kRelativeLowPrecision;
   }

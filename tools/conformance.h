@@ -14,7 +14,7 @@ struct ConformanceOptions {
   Precision precision = Precision::automatic;
   AttentionPrecision attention = AttentionPrecision::automatic;
   int threads = 1;
-  // Absent: 1e-5, and 1e-4 or, when the graph has a quantizing operator or float16 or runs in int8, 2e-2.
+  // Absent: 1e-5, and 1e-4 or, when the graph has a quantizing operator or float16 or runs in bf16 or int8, 2e-2.
   std::optional<double> absolute;
   std::optional<double> relative;
 };

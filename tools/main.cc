@@ -18,7 +18,8 @@ constexpr int kBadUsage = 2;
 
 constexpr const char* kExamples =
     "MODEL is a folder in the Hugging Face layout (config.json, tokenizer.json or vocab.txt, model.onnx or\n"
-    "onnx/model.onnx) or an .onnx file. SESAME_ISA=scalar|avx2|avx512|avx512vnni lowers the instruction set.\n\n"
+    "onnx/model.onnx) or an .onnx file. SESAME_ISA=scalar|avx2|avx512|avx512vnni|avx512bf16 lowers the instruction "
+    "set.\n\n"
     "Examples:\n"
     "  sesame predict models/intent \"what's my checking balance\"\n"
     "  sesame bench models/intent --precision fp32,int8 --data models/intent/eval.tsv\n"
@@ -75,7 +76,7 @@ int run_chosen(const Command& chosen) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Inference of BERT-family models on CPUs: text in, answer out, in fp32 and int8", "sesame");
+  CLI::App app("Inference of BERT-family models on CPUs: text in, answer out, in fp32, bf16 and int8", "sesame");
   app.require_subcommand(1);
   app.footer(kExamples);
   Command chosen;

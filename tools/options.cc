@@ -41,7 +41,7 @@ CLI::Option* add_texts(CLI::App& command, std::vector<std::string>& texts) {
 }
 
 CLI::Option* add_precision(CLI::App& command, std::string& precision) {
-  return command.add_option("--precision", precision, "fp32, int8, or auto: what the file holds")
+  return command.add_option("--precision", precision, "fp32, bf16, int8, or auto: what the file holds")
       ->check(precision_validator())
       ->type_name("NAME")
       ->capture_default_str();

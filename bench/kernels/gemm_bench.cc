@@ -1,4 +1,4 @@
-// gemm_f32 and gemm_u8s8 with a bias (and dequantization) on BERT's shapes.
+// gemm_f32, gemm_bf16 and gemm_u8s8 with a bias (and dequantization) on BERT's shapes.
 #include "bench/kernels/measure.h"
 #include "bench/kernels/registry.h"
 #include "kernels/pack.h"
@@ -8,6 +8,7 @@
 namespace sesame::bench {
 namespace {
 
+using kernels::GemmBf16;
 using kernels::GemmF32;
 using kernels::GemmU8S8;
 using kernels::Isa;
@@ -36,6 +37,35 @@ struct ProblemF32 {
   }
   Shape shape;
   std::vector<float> a, bias, b, c;
+};
+
+struct ProblemBf16 {
+  explicit ProblemBf16(const Shape& s)
+      : shape(s), a(s.M * s.K), bias(s.N), b(kernels::packed_bf16_size(s.K, s.N)), c(s.M * s.N) {
+    std::vector<float> x(s.M * s.K), w(s.K * s.N);
+    fill(x.data(), x.size());
+    fill(w.data(), w.size());
+    fill(bias.data(), bias.size());
+    kernels::table(kernels::default_isa()).to_bf16_row(x.data(), x.size(), a.data());  // every K here is even
+    kernels::pack_bf16(w.data(), static_cast<std::ptrdiff_t>(s.N), 1, s.K, s.N, b.data());
+  }
+  std::size_t weight_bytes() const { return b.size() * sizeof(std::uint16_t); }
+  GemmBf16 arguments(const void* weight) {
+    return {a.data(),
+            static_cast<std::ptrdiff_t>(shape.K),
+            static_cast<const std::uint16_t*>(weight),
+            shape.M,
+            shape.N,
+            shape.K,
+            {.bias = bias.data()},
+            c.data(),
+            static_cast<std::ptrdiff_t>(shape.N)};
+  }
+  Shape shape;
+  std::vector<std::uint16_t> a;
+  std::vector<float> bias;
+  std::vector<std::uint16_t> b;
+  std::vector<float> c;
 };
 
 struct ProblemU8S8 {
@@ -76,6 +106,7 @@ struct ProblemU8S8 {
 };
 
 void shift_rows(GemmF32& g, std::size_t m) { g.a += static_cast<std::ptrdiff_t>(m) * g.lda; }
+void shift_rows(GemmBf16& g, std::size_t m) { g.a += static_cast<std::ptrdiff_t>(m) * g.lda; }
 void shift_rows(GemmU8S8& g, std::size_t m) {
   g.a += static_cast<std::ptrdiff_t>(m) * g.lda;
   g.a_scale += m;
@@ -131,6 +162,12 @@ void register_gemm_f32(Isa isa) {
   });
 }
 
+void register_gemm_bf16(Isa isa) {
+  register_shapes("gemm_bf16", isa, [isa](benchmark::State& state, const Shape& shape, bool ring) {
+    run<ProblemBf16>(state, shape, ring, isa, kernels::table(isa).gemm_bf16, kernels::reference::gemm_bf16, peak_bf16);
+  });
+}
+
 void register_gemm_u8s8(Isa isa) {
   register_shapes("gemm_u8s8", isa, [isa](benchmark::State& state, const Shape& shape, bool ring) {
     run<ProblemU8S8>(state, shape, ring, isa, kernels::table(isa).gemm_u8s8, kernels::reference::gemm_u8s8, peak_u8s8);
@@ -148,8 +185,10 @@ void register_peak(std::string_view field, Isa isa, double (*peak)(Isa)) {
 
 const bool added[] = {
     add_kernel("gemm_f32", register_gemm_f32),
+    add_kernel("gemm_bf16", register_gemm_bf16),
     add_kernel("gemm_u8s8", register_gemm_u8s8),
     add_kernel("peak_f32", [](Isa isa) { register_peak("peak_f32", isa, peak_f32); }),
+    add_kernel("peak_bf16", [](Isa isa) { register_peak("peak_bf16", isa, peak_bf16); }),
     add_kernel("peak_u8s8", [](Isa isa) { register_peak("peak_u8s8", isa, peak_u8s8); }),
 };
 

@@ -80,6 +80,12 @@ double peak_u8s8(kernels::Isa isa) {
   return rate([&] { return kernels::table(isa).peak_u8s8(20000, &sink); });
 }
 
+double peak_bf16(kernels::Isa isa) {
+  static float sink = 0;
+  const std::size_t iterations = isa == kernels::Isa::scalar ? 1000 : 20000;
+  return rate([&] { return kernels::table(isa).peak_bf16(iterations, &sink); });
+}
+
 void time_gemm(benchmark::State& state, const Shape& shape, double (*peak)(kernels::Isa), kernels::Isa isa,
                const std::function<void()>& once) {
   const int batch = batch_size(once);

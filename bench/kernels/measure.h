@@ -60,6 +60,7 @@ class Weights {
 // Multiply-adds per second of the level's registers, from one short run.
 double peak_f32(kernels::Isa isa);
 double peak_u8s8(kernels::Isa isa);
+double peak_bf16(kernels::Isa isa);
 
 // An iteration is a batch of calls of `once` right after a run of peak(isa), since clocks drift. Reports the medians of
 // a call's time in microseconds, of GMAC/s and of the share of the peak. The benchmark uses manual time.

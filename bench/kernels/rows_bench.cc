@@ -26,6 +26,7 @@ class Row {
   float* gamma() const { return x() + kStride; }
   float* beta() const { return x() + 2 * kStride; }
   float* y() const { return x() + 3 * kStride; }
+  std::uint16_t* bf16() const { return reinterpret_cast<std::uint16_t*>(y()); }
   std::uint8_t* q() const { return reinterpret_cast<std::uint8_t*>(x() + 4 * kStride); }
   bool same_answer(const Row& other) const {
     return std::memcmp(y(), other.y(), n * sizeof(float)) == 0 && std::memcmp(q(), other.q(), n) == 0 &&
@@ -72,6 +73,8 @@ constexpr RowBenchmark kBenchmarks[] = {
      [](Row& r) { kernels::reference::softmax_row(r.x(), r.n, r.y()); }},
     {"quantize_row_u8", "", 5, [](const Table& t, Row& r) { r.result = t.quantize_row_u8(r.x(), r.n, r.q()); },
      [](Row& r) { r.result = kernels::reference::quantize_row_u8(r.x(), r.n, r.q()); }},
+    {"to_bf16_row", "", 6, [](const Table& t, Row& r) { t.to_bf16_row(r.x(), r.n, r.bf16()); },
+     [](Row& r) { kernels::table(Isa::scalar).to_bf16_row(r.x(), r.n, r.bf16()); }},
     {"activation_row", "/gelu_erf", 8, activate<Activation::gelu_erf>, each<activate_one<Activation::gelu_erf>>},
     {"activation_row", "/gelu_tanh", 8, activate<Activation::gelu_tanh>, each<activate_one<Activation::gelu_tanh>>},
     {"activation_row", "/relu", 8, activate<Activation::relu>, each<activate_one<Activation::relu>>},
@@ -122,6 +125,7 @@ const bool added[] = {
     add_kernel("layernorm_row", [](Isa isa) { register_field("layernorm_row", isa); }),
     add_kernel("softmax_row", [](Isa isa) { register_field("softmax_row", isa); }),
     add_kernel("quantize_row_u8", [](Isa isa) { register_field("quantize_row_u8", isa); }),
+    add_kernel("to_bf16_row", [](Isa isa) { register_field("to_bf16_row", isa); }),
     add_kernel("activation_row", [](Isa isa) { register_field("activation_row", isa); }),
     add_kernel("exp_row", [](Isa isa) { register_field("exp_row", isa); }),
     add_kernel("erf_row", [](Isa isa) { register_field("erf_row", isa); }),

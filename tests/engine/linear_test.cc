@@ -5,6 +5,7 @@
 
 #include "sesame/error.h"
 #include "tests/catch.h"
+#include "tests/files.h"
 #include "tests/support/small_graph.h"
 
 namespace sesame::engine {
@@ -29,14 +30,10 @@ Tensor transposed(const Tensor& t) {
 std::vector<float> run(const Linear& linear, const Tensor& x, const kernels::Epilogue& epilogue = {}) {
   const auto rows = static_cast<std::size_t>(x.dim(0));
   const kernels::Table& table = kernels::table(kernels::default_isa());
-  const std::size_t in = linear.in_features();
-  const std::size_t stride = Linear::quantized_row_bytes(in);
-  Tensor u8 = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(rows * stride)});
+  Tensor made = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(rows * linear.row_bytes())});
   std::vector<float> scale(rows);
-  Rows input{x.data<float>(), x.dim(1), u8.data<std::uint8_t>(), static_cast<std::ptrdiff_t>(stride), scale.data()};
-  for (std::size_t m = 0; m < rows; ++m) {
-    scale[m] = table.quantize_row_u8(x.data<float>() + m * in, in, u8.data<std::uint8_t>() + m * stride);
-  }
+  const Rows input =
+      linear.make_rows(table, x.data<float>(), x.dim(1), rows, reinterpret_cast<std::byte*>(made.raw()), scale.data());
   std::vector<float> y(rows * linear.out_features(), -99.0f);
   linear.run(table, input, rows, epilogue, y.data(), static_cast<std::ptrdiff_t>(linear.out_features()));
   return y;
@@ -50,13 +47,16 @@ double exact(const LinearWeights& w, const Tensor& x, std::int64_t m, std::int64
   return sum;
 }
 
-// Of values below 1: K products rounded once each, or two factors with half a step of 1/127 each.
+constexpr LinearPrecision kPrecisions[] = {LinearPrecision::fp32, LinearPrecision::bf16, LinearPrecision::int8};
+
+// Of values below 1: K products rounded once each, or two factors with half a step of 1/127 or of 2^-8 each.
 double tolerance(LinearPrecision precision, std::int64_t k) {
-  return static_cast<double>(k) * (precision == LinearPrecision::int8 ? 1.1 / 127 : 0x1p-23);
+  const double step = precision == LinearPrecision::int8 ? 1.1 / 127 : 1.1 / 256;
+  return static_cast<double>(k) * (precision == LinearPrecision::fp32 ? 0x1p-23 : step);
 }
 
 TEST_CASE("A Linear is x W + b, for any size and in each precision") {
-  for (LinearPrecision precision : {LinearPrecision::fp32, LinearPrecision::int8}) {
+  for (LinearPrecision precision : kPrecisions) {
     for (const auto& [in, out] :
          std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {5, 3}, {33, 50}, {64, 16}}) {
       INFO(in << " x " << out);
@@ -74,7 +74,7 @@ TEST_CASE("A Linear is x W + b, for any size and in each precision") {
 }
 
 TEST_CASE("A transposed weight gives the same bits") {
-  for (LinearPrecision precision : {LinearPrecision::fp32, LinearPrecision::int8}) {
+  for (LinearPrecision precision : kPrecisions) {
     const LinearWeights w = weights(21, 35, 5);
     const LinearWeights t{transposed(w.weight), w.bias, true};
     CHECK(t.in_features() == 21);
@@ -84,7 +84,7 @@ TEST_CASE("A transposed weight gives the same bits") {
 }
 
 TEST_CASE("Parts side by side give the bits that each gives alone") {
-  for (LinearPrecision precision : {LinearPrecision::fp32, LinearPrecision::int8}) {
+  for (LinearPrecision precision : kPrecisions) {
     const std::vector<LinearWeights> parts = {weights(11, 33, 1), weights(11, 33, 2, false), weights(11, 20, 3)};
     const Linear merged(parts, precision);
     const Tensor x = random_floats({5, 11}, 4);
@@ -123,6 +123,30 @@ TEST_CASE("What int8 cannot hold is refused") {
   CHECK_THROWS_AS(Linear(deep, LinearPrecision::int8), Error);
   const LinearWeights parts[] = {weights(4, 4, 1), weights(5, 4, 1)};
   CHECK_THROWS_AS(Linear(parts, LinearPrecision::fp32), Error);
+}
+
+TEST_CASE("What bf16 cannot hold is refused, infinity and NaN are what they are") {
+  const float largest = 0x1.FEp127f;
+  LinearWeights w = weights(4, 4, 1);
+  w.name = "layer.0.weight";
+  for (float fine : {largest, -largest, std::nextafter(0x1.FFp127f, 0.0f), std::numeric_limits<float>::infinity(),
+                     std::numeric_limits<float>::quiet_NaN()}) {
+    w.weight.data<float>()[5] = fine;
+    CHECK_NOTHROW(Linear(w, LinearPrecision::bf16));
+  }
+  w.weight.data<float>()[5] = 0x1.FFp127f;  // rounds to infinity
+  const std::string message = message_of<Error>([&] { Linear(w, LinearPrecision::bf16); });
+  CHECK(message.find("'layer.0.weight' element 5 is 3.39617753e+38") != std::string::npos);
+}
+
+TEST_CASE("bf16 rounds both sides: 2^-9 of a factor is lost, 2^-8 is not") {
+  const auto product = [](float x, float w) {
+    const Tensor weight = Tensor::of<float>({1, 1}, {w});
+    return run(Linear({weight, Tensor(), false}, LinearPrecision::bf16), Tensor::of<float>({1, 1}, {x}))[0];
+  };
+  CHECK(product(1 + 0x1p-9f, 3) == 3);
+  CHECK(product(3, 1 + 0x1p-9f) == 3);
+  CHECK(product(1 + 0x1p-7f, 1 + 0x1p-7f) == (1 + 0x1p-7f) * (1 + 0x1p-7f));
 }
 
 TEST_CASE("A node's weights are checked") {

@@ -25,7 +25,7 @@ struct Stack : SmallGraph {
   }
 };
 
-TEST_CASE("Linears before the last residual norm run as int8, heads stay") {
+TEST_CASE("Linears before the last residual norm run in the precision asked for, heads stay") {
   Stack g;
   const ValueId x = g.input("x", {-1, -1, 4});
   const ValueId h = g.norm(g.node("Add", {g.linear(x, 4, 4), x}));
@@ -33,6 +33,8 @@ TEST_CASE("Linears before the last residual norm run as int8, heads stay") {
   g.output(g.linear(g.node("Tanh", {g.linear(h2, 4, 4)}), 4, 2));
   CHECK(quantize_linears(g.graph) == 3);
   CHECK(g.precisions() == std::vector<std::string>{"int8", "int8", "int8", "fp32", "fp32"});
+  CHECK(quantize_linears(g.graph, LinearPrecision::bf16) == 3);
+  CHECK(g.precisions() == std::vector<std::string>{"bf16", "bf16", "bf16", "fp32", "fp32"});
 }
 
 TEST_CASE("A norm of a Linear and a constant is no residual: heads with a norm stay") {
@@ -50,6 +52,7 @@ TEST_CASE("A Linear too deep for an exact sum stays as it is") {
   const ValueId y = g.input("y", {-1, 4});
   g.output(g.norm(g.node("Add", {g.linear(x, deep, 4), y})));
   CHECK(quantize_linears(g.graph) == 0);
+  CHECK(quantize_linears(g.graph, LinearPrecision::bf16) == 1);
 }
 
 TEST_CASE("Norms and sums with too few inputs are nobody's encoder") {

@@ -13,6 +13,7 @@ namespace sesame::models {
 namespace {
 
 using engine::Comparison;
+using engine::LinearPrecision;
 using engine::RunnerOptions;
 using engine::Tensor;
 using test::run;
@@ -33,7 +34,10 @@ std::vector<synthesis::ModelSpec> classifiers() {
 
 const Sequences kTexts = made_up({5, 17, 3, 30}, 120);
 
-const How kPrecisions[] = {{}, {.int8 = true}, {.int8 = true, .attention = AttentionPrecision::int8}};
+const How kPrecisions[] = {{},
+                           {.linears = LinearPrecision::bf16},
+                           {.linears = LinearPrecision::int8},
+                           {.linears = LinearPrecision::int8, .attention = AttentionPrecision::int8}};
 
 void check_near(const std::vector<Tensor>& got, const std::vector<Tensor>& want, double relative) {
   REQUIRE(got.size() == want.size());
@@ -51,14 +55,15 @@ TEST_CASE("An encoder gives what its graph gives operator by operator, at every 
       const auto spec = spec_of(architecture, 11, 3, task);
       INFO(architecture << " " << synthesis::name(task));
       const engine::Graph graph = normal_graph(spec);
-      for (bool int8 : {false, true}) {
-        const Prepared fused = prepare(graph, {.int8 = int8});
-        const Prepared plain = prepare(graph, {.int8 = int8, .recognise = false});
+      for (LinearPrecision linears : {LinearPrecision::fp32, LinearPrecision::bf16, LinearPrecision::int8}) {
+        const Prepared fused = prepare(graph, {.linears = linears});
+        const Prepared plain = prepare(graph, {.linears = linears, .recognise = false});
         REQUIRE(fused.recognition.layers_recognised == 2);
         for (bool left : {false, true}) {
           const auto inputs = padded(graph, kTexts, 33, left);
-          // A last bit that differs before a row is quantized may move a value by one of 127 steps.
-          check_near(run(*fused.plan, inputs), run(*plain.plan, inputs), int8 ? 1e-2 : 1e-4);
+          // A last bit that differs before a row is rounded may move a value by one of 127 steps or of 2^8.
+          check_near(run(*fused.plan, inputs), run(*plain.plan, inputs),
+                     linears == LinearPrecision::fp32 ? 1e-4 : 1e-2);
         }
       }
     }
@@ -69,7 +74,7 @@ TEST_CASE("A text has the same bits in any batch, with any padding, on any threa
   for (const auto& spec : classifiers()) {
     const engine::Graph graph = normal_graph(spec);
     for (const How& how : kPrecisions) {
-      INFO(spec.architecture << " hidden " << spec.hidden << (how.int8 ? " int8" : " fp32"));
+      INFO(spec.architecture << " hidden " << spec.hidden << " " << engine::name(how.linears));
       const Prepared model = prepare(graph, how);
       std::vector<std::vector<float>> alone;
       for (const auto& text : kTexts) {
@@ -167,7 +172,7 @@ TEST_CASE("Masks with holes, of everything and of nothing are what the graph mak
 TEST_CASE("Many texts on one thread go in blocks") {
   const auto spec = spec_of("distilbert", 11, 3);
   const engine::Graph graph = normal_graph(spec);
-  const Prepared model = prepare(graph, {.int8 = true});
+  const Prepared model = prepare(graph, {.linears = LinearPrecision::int8});
   const Sequences many = made_up(std::vector<std::size_t>(40, 13), 120);  // 520 rows, blocks of at most 128
   const Tensor together = run(*model.plan, padded(graph, many, 13))[0];
   for (std::size_t b : {0u, 9u, 10u, 39u}) {

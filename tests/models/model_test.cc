@@ -16,17 +16,19 @@ using models::synthesis::tiny;
 TEST_CASE("A folder gives a model with its tokenizer, labels and limit") {
   const test::TempDir folder;
   models::synthesis::make_model(tiny("distilbert", Task::sequence_classification, 3), folder.path());
-  for (Precision precision : {Precision::automatic, Precision::fp32, Precision::int8}) {
+  for (Precision precision : {Precision::automatic, Precision::fp32, Precision::bf16, Precision::int8}) {
     const auto model = Model::load(folder.path(), {.precision = precision});
     CHECK(model->labels() == std::vector<std::string>{"LABEL_0", "LABEL_1", "LABEL_2"});
     CHECK(model->max_tokens() == 40);
-    CHECK(model->precision() == (precision == Precision::int8 ? Precision::int8 : Precision::fp32));
+    CHECK(model->precision() == (precision == Precision::automatic ? Precision::fp32 : precision));
     CHECK(model->loaded().tokenizer != nullptr);
     CHECK(model->loaded().recognition.layers_recognised == 2);
   }
   const auto fp32 = load_model(folder.path(), {});
   const auto int8 = load_model(folder.path(), {.precision = Precision::int8});
-  CHECK(int8->weight_bytes < fp32->weight_bytes);
+  const auto bf16 = load_model(folder.path(), {.precision = Precision::bf16});
+  CHECK(bf16->weight_bytes < fp32->weight_bytes);
+  CHECK(int8->weight_bytes < bf16->weight_bytes);
 }
 
 TEST_CASE("A model may lie in onnx/, or be a bare file") {
@@ -55,7 +57,9 @@ TEST_CASE("What cannot be loaded is named") {
 }
 
 TEST_CASE("Precisions have names") {
-  for (Precision p : {Precision::automatic, Precision::fp32, Precision::int8}) CHECK(parse_precision(name(p)) == p);
+  for (Precision p : {Precision::automatic, Precision::fp32, Precision::bf16, Precision::int8}) {
+    CHECK(parse_precision(name(p)) == p);
+  }
   CHECK_THROWS_AS(parse_precision("int4"), Error);
 }
 

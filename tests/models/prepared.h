@@ -43,14 +43,14 @@ struct Prepared {
 };
 
 struct How {
-  bool int8 = false;
+  engine::LinearPrecision linears = engine::LinearPrecision::fp32;
   bool recognise = true;
   AttentionPrecision attention = AttentionPrecision::fp32;
 };
 
 inline Prepared prepare(engine::Graph graph, How how = {}) {
   Prepared prepared;
-  if (how.int8) engine::quantize_linears(graph);
+  if (how.linears != engine::LinearPrecision::fp32) engine::quantize_linears(graph, how.linears);
   if (how.recognise) prepared.recognition = recognise_encoders(graph, how.attention);
   engine::pack_linears(graph);
   prepared.plan = std::make_unique<const engine::Plan>(std::move(graph));

@@ -192,7 +192,10 @@ TEST_CASE("Malformed nodes are refused or left, wherever they are") {
         node.attributes.set("axis", std::int64_t{-77});
       }
       try {
-        run(*prepare(std::move(graph), {.int8 = change % 2 == 1}).plan, inputs);
+        run(*prepare(std::move(graph),
+                     {.linears = change % 2 == 1 ? engine::LinearPrecision::int8 : engine::LinearPrecision::fp32})
+                 .plan,
+            inputs);
         ++ran;
       } catch (const Error&) {
         ++refused;

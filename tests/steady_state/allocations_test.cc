@@ -33,6 +33,7 @@ void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); 
 namespace sesame {
 namespace {
 
+using engine::LinearPrecision;
 using models::synthesis::Task;
 using models::synthesis::tiny;
 
@@ -52,11 +53,12 @@ TEST_CASE("A second pass over the same shapes allocates nothing") {
   for (const char* architecture : {"distilbert", "bert", "minilm"}) {
     for (Task task : {Task::sequence_classification, Task::token_classification, Task::encoder}) {
       const engine::Graph graph = models::normal_graph(tiny(architecture, task, 3));
-      for (const bool int8 : {false, true}) {
+      for (const LinearPrecision linears : {LinearPrecision::fp32, LinearPrecision::bf16, LinearPrecision::int8}) {
         for (int threads : {1, 2}) {
-          INFO(architecture << " " << models::synthesis::name(task) << (int8 ? " int8" : " fp32"));
+          INFO(architecture << " " << models::synthesis::name(task) << " " << engine::name(linears));
+          const bool int8 = linears == LinearPrecision::int8;
           const models::Prepared model = models::prepare(
-              graph, {.int8 = int8, .attention = int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32});
+              graph, {.linears = linears, .attention = int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32});
           engine::Runner runner(*model.plan, {.threads = threads});
           const auto a = models::padded(graph, models::made_up({4, 7}, 120), 7);
           const auto b = models::padded(graph, models::made_up({9}, 120), 9);

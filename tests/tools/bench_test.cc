@@ -5,15 +5,15 @@ using namespace sesame;
 using namespace sesame::tools;
 
 TEST_CASE("bench writes one result a configuration, in the order precision, batch, length, threads") {
-  const Ran ran = run_command({"bench", kIntent, "--precision", "fp32,int8", "--batch", "1,2", "--length", "8,16",
+  const Ran ran = run_command({"bench", kIntent, "--precision", "fp32,bf16,int8", "--batch", "1,2", "--length", "8,16",
                                "--threads", "1,2", "--warmup", "1", "--runs", "3", "--json", "-"});
   CAPTURE(ran.err);
   REQUIRE(ran.code == 0);
   CHECK(ran.err.empty());  // no progress in a pipe
   const auto results = nlohmann::json::parse(ran.out).at("results");
-  REQUIRE(results.size() == 16);
+  REQUIRE(results.size() == 24);
   std::size_t i = 0;
-  for (const char* precision : {"fp32", "int8"}) {
+  for (const char* precision : {"fp32", "bf16", "int8"}) {
     for (const int batch : {1, 2}) {
       for (const int length : {8, 16}) {
         for (const int threads : {1, 2}) {
@@ -30,9 +30,11 @@ TEST_CASE("bench writes one result a configuration, in the order precision, batc
       }
     }
   }
-  // The same work in both precisions; int8's weights are smaller.
-  CHECK(results[0].at("gmacs") == results[8].at("gmacs"));
-  CHECK(results[8].at("model_mib") < results[0].at("model_mib"));
+  // The same work in every precision; the weights become smaller.
+  for (const std::size_t less : {8, 16}) {
+    CHECK(results[less].at("gmacs") == results[0].at("gmacs"));
+    CHECK(results[less].at("model_mib") < results[less - 8].at("model_mib"));
+  }
 }
 
 TEST_CASE("bench scores labelled texts and compares them with fp32") {
@@ -108,6 +110,7 @@ TEST_CASE("cpu names levels and measures peaks") {
   const auto json = nlohmann::json::parse(ran.out);
   CHECK(json.at("levels")[0] == "scalar");
   CHECK(json.at("peak_gmacs").at("fp32") > 0);
+  CHECK(json.at("peak_gmacs").at("bf16") > 0);
   CHECK(json.at("peak_gmacs").at("int8") > 0);
   CHECK(json.at("memory_read_gb_per_s") > 0);
   const Ran lowered = run_command({"cpu", "--json"}, {}, {"SESAME_ISA=scalar"});

@@ -36,7 +36,7 @@ TEST_CASE("predict prints one object a line of input, in order, whatever the bat
   std::string input;
   for (int i = 0; i < 40; ++i) input += i % 3 == 0 ? "what's my balance\n" : i % 3 == 1 ? "\n" : "wake me at seven\r\n";
   input += "the last line has no end";
-  for (const char* precision : {"fp32", "int8"}) {
+  for (const char* precision : {"fp32", "bf16", "int8"}) {
     const Ran together = run_command({"predict", kIntent, "--precision", precision}, input);
     const Ran alone = run_command({"predict", kIntent, "--precision", precision, "--batch", "1"}, input);
     CHECK(together.code == 0);
@@ -101,12 +101,12 @@ TEST_CASE("the K best labels start with the answer and descend") {
 
 TEST_CASE("threads and levels do not change a bit of an answer") {
   const std::vector<std::string> texts = {"what's my balance", "", "is it going to rain in the mountains tomorrow"};
-  for (const char* precision : {"fp32", "int8"}) {
+  for (const char* precision : {"fp32", "bf16", "int8"}) {
     std::vector<std::string> arguments = {"predict", kIntent, "--precision", precision};
     arguments.insert(arguments.end(), texts.begin(), texts.end());
     const Ran plain = run_command(arguments);
     REQUIRE(plain.code == 0);
-    for (const char* level : {"scalar", "avx2", "avx512"}) {
+    for (const char* level : {"scalar", "avx2", "avx512", "avx512vnni"}) {
       CAPTURE(precision, level);
       CHECK(run_command(arguments, {}, {std::string("SESAME_ISA=") + level}).out == plain.out);
     }

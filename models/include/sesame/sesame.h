@@ -26,8 +26,9 @@ namespace sesame {
 
 struct LoadedModel;  // models/model.h
 
-// Arithmetic of the encoder's Linears. `automatic` is what the file holds: fp32 weights run as fp32.
-enum class Precision { automatic, fp32, int8 };
+// Arithmetic of the encoder's Linears. `automatic` is what the file holds: fp32 weights run as fp32. bf16 rounds
+// weights and rows to bf16 and adds in fp32, with the same bits on CPUs that have no instruction for it.
+enum class Precision { automatic, fp32, bf16, int8 };
 
 std::string_view name(Precision precision);
 Precision parse_precision(std::string_view text);  // throws Error

@@ -19,20 +19,20 @@ using test::random_floats;
 using test::run;
 using test::SmallGraph;
 
-SmallGraph linear_graph(bool int8) {
+SmallGraph linear_graph(LinearPrecision precision) {
   SmallGraph g;
   const ValueId x = g.input("x", {-1, -1, 37});
   const ValueId w = g.constant(random_floats({37, 50}, 1));
   const ValueId b = g.constant(random_floats({50}, 2));
   g.output(g.node("Linear", {x, w, b}, {}, std::string(kSesame)));
-  if (int8) g.graph.nodes.back().attributes.set("precision", std::string("int8"));
+  g.graph.nodes.back().attributes.set("precision", std::string(name(precision)));
   pack_linears(g.graph);
   return g;
 }
 
 TEST_CASE("Rows in any number, on any threads and at any level, have the same bits") {
-  for (bool int8 : {false, true}) {
-    const Plan plan(linear_graph(int8).graph);
+  for (LinearPrecision precision : {LinearPrecision::fp32, LinearPrecision::bf16, LinearPrecision::int8}) {
+    const Plan plan(linear_graph(precision).graph);
     const Tensor x = random_floats({3, 67, 37}, 3);
     const Tensor want = run(plan, {x}, {.isa = kernels::Isa::scalar})[0];
     CHECK(want.shape() == Shape{3, 67, 50});
@@ -48,20 +48,23 @@ TEST_CASE("Rows in any number, on any threads and at any level, have the same bi
   }
 }
 
-TEST_CASE("int8 rows are near the float ones, and not the same") {
+TEST_CASE("int8 and bf16 rows are near the float ones, and not the same") {
   const Tensor x = random_floats({1, 4, 37}, 3);
-  const Tensor a = run(linear_graph(false).graph, {x})[0];
-  const Tensor b = run(linear_graph(true).graph, {x})[0];
-  double worst = 0;
-  for (std::int64_t i = 0; i < a.size(); ++i) {
-    worst = std::max<double>(worst, std::fabs(a.data<float>()[i] - b.data<float>()[i]));
+  const Tensor a = run(linear_graph(LinearPrecision::fp32).graph, {x})[0];
+  for (const auto& [precision, step] :
+       {std::pair{LinearPrecision::int8, 1.1 / 127}, std::pair{LinearPrecision::bf16, 1.1 / 256}}) {
+    const Tensor b = run(linear_graph(precision).graph, {x})[0];
+    double worst = 0;
+    for (std::int64_t i = 0; i < a.size(); ++i) {
+      worst = std::max<double>(worst, std::fabs(a.data<float>()[i] - b.data<float>()[i]));
+    }
+    CHECK(worst > 0);
+    CHECK(worst <= 37 * step);
   }
-  CHECK(worst > 0);
-  CHECK(worst <= 37 * 1.1 / 127);
 }
 
 TEST_CASE("Rows that do not fit are refused") {
-  SmallGraph g = linear_graph(false);
+  SmallGraph g = linear_graph(LinearPrecision::fp32);
   g.graph.value(g.graph.inputs[0]).declared_shape.reset();
   g.graph.value(g.graph.inputs[0]).declared_type.reset();
   const Plan plan(g.graph);
@@ -72,7 +75,7 @@ TEST_CASE("Rows that do not fit are refused") {
 }
 
 TEST_CASE("Packing gives up the raw weights") {
-  const SmallGraph g = linear_graph(false);
+  const SmallGraph g = linear_graph(LinearPrecision::fp32);
   CHECK(g.graph.nodes[0].inputs.size() == 1);
   CHECK(g.graph.nodes[0].step->weight_bytes() >= 37 * 50 * sizeof(float));
   CHECK(g.graph.nodes[0].step->multiply_adds_per_row() == 37 * 50);

@@ -51,8 +51,8 @@ SharedRows SharedRows::at(std::byte* scratch, const EncoderWidths& widths, const
 }
 
 std::size_t BlockRows::bytes(const EncoderWidths& widths) {
-  return 2 * floats(kMaxBlock * widths.hidden) + floats(kMaxBlock * widths.widest) + floats(kMaxBlock) +
-         kMaxBlock * engine::Linear::quantized_row_bytes(widths.widest);
+  return 2 * floats(kMaxBlock * widths.hidden) + floats(kMaxBlock * widths.widest) + floats(widths.widest) +
+         floats(kMaxBlock) + kMaxBlock * engine::Linear::quantized_row_bytes(widths.widest);
 }
 
 BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
@@ -61,6 +61,7 @@ BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
   block.sum = cursor.take_floats(kMaxBlock * widths.hidden);
   block.normed = cursor.take_floats(kMaxBlock * widths.hidden);
   block.ffn = cursor.take_floats(kMaxBlock * widths.widest);
+  block.activated = cursor.take_floats(widths.widest);
   block.scale = cursor.take_floats(kMaxBlock);
   block.u8 = reinterpret_cast<std::uint8_t*>(cursor.take(0));
   return block;

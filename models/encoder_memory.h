@@ -39,6 +39,7 @@ struct BlockRows {
   float* sum;        // [rows][hidden], before a LayerNorm
   float* normed;     // [rows][hidden], after the first LayerNorm
   float* ffn;        // [rows][widest]
+  float* activated;  // [widest], one row behind its activation
   float* scale;      // [rows]
   std::uint8_t* u8;  // [rows][quantized row of widest]
 

@@ -39,7 +39,7 @@ SharedRows SharedRows::at(std::byte* scratch, const EncoderWidths& widths, const
 
 std::size_t BlockRows::bytes(const EncoderWidths& widths) {
   return 2 * piece<float>(kMaxBlock * widths.hidden) + piece<float>(kMaxBlock * widths.widest) +
-         piece<float>(kMaxBlock) + kMaxBlock * widths.made;
+         piece<float>(widths.widest) + piece<float>(kMaxBlock) + kMaxBlock * widths.made;
 }
 
 BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
@@ -48,6 +48,7 @@ BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
   block.sum = cursor.take<float>(kMaxBlock * widths.hidden);
   block.normed = cursor.take<float>(kMaxBlock * widths.hidden);
   block.ffn = cursor.take<float>(kMaxBlock * widths.widest);
+  block.activated = cursor.take<float>(widths.widest);
   block.scale = cursor.take<float>(kMaxBlock);
   block.made = cursor.take<std::byte>(0);
   return block;

@@ -37,11 +37,12 @@ struct SharedRows {
 
 // One worker's scratch for a block of up to kMaxBlock rows.
 struct BlockRows {
-  float* sum;       // [rows][hidden], before a LayerNorm
-  float* normed;    // [rows][hidden], after the first LayerNorm
-  float* ffn;       // [rows][widest]
-  float* scale;     // [rows]
-  std::byte* made;  // [rows][made], Linear::make_rows
+  float* sum;        // [rows][hidden], before a LayerNorm
+  float* normed;     // [rows][hidden], after the first LayerNorm
+  float* ffn;        // [rows][widest]
+  float* activated;  // [widest], one row behind its activation
+  float* scale;      // [rows]
+  std::byte* made;   // [rows][made], Linear::make_rows
 
   static std::size_t bytes(const EncoderWidths& widths);
   static BlockRows at(std::byte* scratch, const EncoderWidths& widths);

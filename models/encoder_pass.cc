@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/pack.h"
+#include "models/row_maker.h"
 
 namespace sesame::models {
 
@@ -83,21 +84,18 @@ std::size_t EncoderPass::query_blocks(const Sequence& s, bool pruned) const {
   return pruned || threads == 1 ? 1 : ceil_div(s.end - s.begin, queries_per_item(threads));
 }
 
-Rows EncoderPass::rows_for(const Linear& linear, const float* x, std::ptrdiff_t ld, std::size_t count,
-                           const BlockRows& scratch) const {
-  return linear.make_rows(*e_.kernels, x, ld, count, scratch.made, scratch.scale);
-}
-
 void EncoderPass::embed(std::size_t item, std::byte* scratch) const {
   const Block block = this->block(ragged().rows(), item);
   const BlockRows block_rows = BlockRows::at(scratch, widths_);
   const std::size_t hidden = encoder_.hidden;
-  for (std::size_t r = block.begin; r < block.begin + block.count; ++r) {
-    embed_row(encoder_, e_, ragged().sequence_of(r), ragged().position(r), rows_.hidden + r * hidden);
+  const RowMaker maker(*e_.kernels, encoder_.layers[0].query_key_value, block_rows);
+  float* out = rows_.hidden + block.begin * hidden;
+  for (std::size_t m = 0; m < block.count; ++m) {
+    const std::size_t row = block.begin + m;
+    embed_row(encoder_, e_, ragged().sequence_of(row), ragged().position(row), out + m * hidden);
+    maker.convert(m, out + m * hidden);
   }
-  const Rows rows = rows_for(encoder_.layers[0].query_key_value, rows_.hidden + block.begin * hidden,
-                             static_cast<std::ptrdiff_t>(hidden), block.count, block_rows);
-  project(0, block, rows, block_rows);
+  project(0, block, maker.rows(out, static_cast<std::ptrdiff_t>(hidden)), block_rows);
 }
 
 void EncoderPass::project(std::size_t layer, const Block& block, const Rows& rows, const BlockRows& scratch) const {
@@ -243,42 +241,67 @@ const float* EncoderPass::residual(std::size_t layer, const Block& block, const 
   return scratch.normed;
 }
 
+// The attention's output, added to the layer's input and normalised, for ffn_in.
+Rows EncoderPass::attend_out(std::size_t layer_index, const Block& block, const BlockRows& scratch) const {
+  const EncoderLayer& layer = encoder_.layers[layer_index];
+  const std::size_t hidden = encoder_.hidden;
+  const auto ld = static_cast<std::ptrdiff_t>(hidden);
+  const float* context = rows_.context + block.begin * hidden;
+  const RowMaker from(*e_.kernels, layer.attn_out, scratch);
+  for (std::size_t m = 0; m < block.count; ++m) from.convert(m, context + m * hidden);
+  kernels::Epilogue add_residual;
+  add_residual.residual = residual(layer_index, block, scratch);
+  add_residual.ld_residual = ld;
+  layer.attn_out.run(*e_.kernels, from.rows(context, ld), block.count, add_residual, scratch.sum, ld);
+
+  const RowMaker to(*e_.kernels, layer.ffn_in, scratch);
+  for (std::size_t m = 0; m < block.count; ++m) {
+    normalize(*e_.kernels, layer.attn_norm, scratch.sum + m * hidden, hidden, scratch.normed + m * hidden);
+    to.convert(m, scratch.normed + m * hidden);
+  }
+  return to.rows(scratch.normed, ld);
+}
+
+// act(ffn_in) for ffn_out. Where rows are converted, the activation waits until then: it reads a row of the product
+// from L2, and what it makes of it never leaves L1.
+Rows EncoderPass::activate(const EncoderLayer& layer, const Rows& rows, std::size_t count,
+                           const BlockRows& scratch) const {
+  const std::size_t ffn = layer.ffn_in.out_features();
+  const auto ld = static_cast<std::ptrdiff_t>(ffn);
+  const RowMaker maker(*e_.kernels, layer.ffn_out, scratch);
+  kernels::Epilogue epilogue;
+  if (maker.keeps_rows()) epilogue.activation = layer.activation;
+  layer.ffn_in.run(*e_.kernels, rows, count, epilogue, scratch.ffn, ld);
+  if (maker.keeps_rows()) return maker.rows(scratch.ffn, ld);
+  for (std::size_t m = 0; m < count; ++m) {
+    e_.kernels->activation_row(layer.activation, scratch.ffn + m * ffn, ffn, scratch.activated);
+    maker.convert(m, scratch.activated);
+  }
+  return maker.rows(scratch.ffn, ld);
+}
+
 void EncoderPass::feed_forward(std::size_t layer_index, std::size_t item, std::byte* worker_scratch) const {
   const Block block = this->block(layer_rows(layer_index), item);
   const BlockRows scratch = BlockRows::at(worker_scratch, widths_);
   const EncoderLayer& layer = encoder_.layers[layer_index];
-  const kernels::Table& kernels = *e_.kernels;
   const std::size_t hidden = encoder_.hidden;
   const auto ld = static_cast<std::ptrdiff_t>(hidden);
-  const auto ld_ffn = static_cast<std::ptrdiff_t>(layer.ffn_in.out_features());
-  const bool last = layer_index + 1 == encoder_.layers.size();
 
+  const Rows inner = activate(layer, attend_out(layer_index, block, scratch), block.count, scratch);
   kernels::Epilogue add_residual;
-  add_residual.residual = residual(layer_index, block, scratch);
-  add_residual.ld_residual = ld;
-  Rows rows = rows_for(layer.attn_out, rows_.context + block.begin * hidden, ld, block.count, scratch);
-  layer.attn_out.run(kernels, rows, block.count, add_residual, scratch.sum, ld);
-  for (std::size_t m = 0; m < block.count; ++m) {
-    normalize(kernels, layer.attn_norm, scratch.sum + m * hidden, hidden, scratch.normed + m * hidden);
-  }
-
-  rows = rows_for(layer.ffn_in, scratch.normed, ld, block.count, scratch);
-  kernels::Epilogue activate;
-  activate.activation = layer.activation;
-  layer.ffn_in.run(kernels, rows, block.count, activate, scratch.ffn, ld_ffn);
-
-  rows = rows_for(layer.ffn_out, scratch.ffn, ld_ffn, block.count, scratch);
   add_residual.residual = scratch.normed;
-  layer.ffn_out.run(kernels, rows, block.count, add_residual, scratch.sum, ld);
+  add_residual.ld_residual = ld;
+  layer.ffn_out.run(*e_.kernels, inner, block.count, add_residual, scratch.sum, ld);
+
+  const bool last = layer_index + 1 == encoder_.layers.size();
+  const RowMaker next(*e_.kernels, last ? layer.ffn_in : encoder_.layers[layer_index + 1].query_key_value, scratch);
   for (std::size_t m = 0; m < block.count; ++m) {
     const std::size_t row = block.begin + m;
-    normalize(kernels, layer.ffn_norm, scratch.sum + m * hidden, hidden,
-              last ? output_row(row) : rows_.hidden + row * hidden);
+    float* out = last ? output_row(row) : rows_.hidden + row * hidden;
+    normalize(*e_.kernels, layer.ffn_norm, scratch.sum + m * hidden, hidden, out);
+    if (!last) next.convert(m, out);
   }
-  if (last) return;
-  rows = rows_for(encoder_.layers[layer_index + 1].query_key_value, rows_.hidden + block.begin * hidden, ld,
-                  block.count, scratch);
-  project(layer_index + 1, block, rows, scratch);
+  if (!last) project(layer_index + 1, block, next.rows(rows_.hidden + block.begin * hidden, ld), scratch);
 }
 
 }  // namespace sesame::models

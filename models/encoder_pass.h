@@ -46,13 +46,14 @@ class EncoderPass {
   Block block(std::size_t rows, std::size_t item) const;
   std::size_t query_blocks(const Sequence& s, bool pruned) const;
 
-  engine::Rows rows_for(const engine::Linear& linear, const float* x, std::ptrdiff_t ld, std::size_t count,
-                        const BlockRows& scratch) const;
   void project(std::size_t layer, const Block& block, const engine::Rows& rows, const BlockRows& scratch) const;
   void project_first_rows(std::size_t layer, const Block& block, const engine::Rows& rows,
                           const BlockRows& scratch) const;
   void attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin, kernels::AttentionF32 a) const;
   const float* residual(std::size_t layer, const Block& block, const BlockRows& scratch) const;
+  engine::Rows attend_out(std::size_t layer, const Block& block, const BlockRows& scratch) const;
+  engine::Rows activate(const EncoderLayer& layer, const engine::Rows& rows, std::size_t count,
+                        const BlockRows& scratch) const;
   float* output_row(std::size_t row) const;
 
   const Encoder& encoder_;

@@ -69,8 +69,8 @@ void infer_linear(Inference& io, std::size_t in_features, std::size_t out_featur
   const Tensor& x = io.input(0);
   if (x.type() != DType::f32) throw Error("expected float rows, found " + std::string(name(x.type())));
   if (x.rank() == 0 || x.shape().back() != static_cast<std::int64_t>(in_features)) {
-    throw Error("inner dimensions differ: rows " + to_string(x.shape()) + ", weight [" + std::to_string(in_features) + ", " +
-                std::to_string(out_features) + "]");
+    throw Error("inner dimensions differ: rows " + to_string(x.shape()) + ", weight [" + std::to_string(in_features) +
+                ", " + std::to_string(out_features) + "]");
   }
   Shape shape = x.shape();
   shape.back() = static_cast<std::int64_t>(out_features);

@@ -32,9 +32,9 @@ bool is_one_of(const Node& node, const std::array<std::string_view, N>& ops) {
   return node.domain == kOnnx && std::find(ops.begin(), ops.end(), node.op) != ops.end();
 }
 
-constexpr std::array<std::string_view, 7> kKept = {"QuantizeLinear",   "DequantizeLinear", "RandomNormal",
-                                                   "RandomNormalLike", "RandomUniform",    "RandomUniformLike",
-                                                   "Bernoulli"};
+constexpr std::array<std::string_view, 2> kQuantized = {"QuantizeLinear", "DequantizeLinear"};
+constexpr std::array<std::string_view, 5> kRandom = {"RandomNormal", "RandomNormalLike", "RandomUniform",
+                                                     "RandomUniformLike", "Bernoulli"};
 constexpr std::array<std::string_view, 6> kSumsOfProducts = {"MatMul", "Gemm",          "Einsum",
                                                              "Conv",   "MatMulInteger", "QLinearMatMul"};
 // Operators whose output has the type of their first input, or one type always.
@@ -69,7 +69,8 @@ void compute(const Step& step, const std::vector<Tensor>& inputs, std::vector<Te
 
 class Folding {
  public:
-  explicit Folding(Graph& graph) : graph_(graph), forward_(graph.value_count()), types_(graph.value_count()) {
+  Folding(Graph& graph, Folded folded)
+      : graph_(graph), folded_(folded), forward_(graph.value_count()), types_(graph.value_count()) {
     std::iota(forward_.begin(), forward_.end(), 0);
     count_reads();
     std::size_t constant_bytes = 0;
@@ -180,7 +181,9 @@ class Folding {
   // --- Nodes that can be computed now ---
 
   bool is_foldable(const Node& node) const {
-    if (node.step != nullptr || is_one_of(node, kKept) || !is_supported(node)) return false;
+    if (node.step != nullptr || is_one_of(node, kRandom) || (folded_ != Folded::all && is_one_of(node, kQuantized)) ||
+        !is_supported(node))
+      return false;
     return std::all_of(node.inputs.begin(), node.inputs.end(),
                        [&](ValueId id) { return id == kNoValue || graph_.is_constant(id); });
   }
@@ -239,6 +242,7 @@ class Folding {
   }
 
   Graph& graph_;
+  const Folded folded_;
   std::vector<Node> kept_;
   std::vector<ValueId> forward_;             // what to read instead of a value; itself for most
   std::vector<std::optional<DType>> types_;  // where known
@@ -250,6 +254,6 @@ class Folding {
 
 }  // namespace
 
-void fold_constants(Graph& graph) { Folding(graph).run(); }
+void fold_constants(Graph& graph, Folded folded) { Folding(graph, folded).run(); }
 
 }  // namespace sesame::engine

@@ -15,6 +15,10 @@ namespace sesame::engine {
 //
 // Expects topological order and keeps it; the names of the graph's outputs stay. Throws Error that names the node when
 // one turns out to be invalid.
-void fold_constants(Graph& graph);
+enum class Folded {
+  all_but_quantized,  // leaves QuantizeLinear and DequantizeLinear, as above
+  all,                // these too: after what is quantized has found its form
+};
+void fold_constants(Graph& graph, Folded folded = Folded::all_but_quantized);
 
 }  // namespace sesame::engine

@@ -5,6 +5,7 @@
 #include "engine/binding.h"
 #include "engine/linear.h"
 #include "engine/steps/linear_step.h"
+#include "engine/steps/quantized_linear_step.h"
 #include "sesame/error.h"
 
 namespace sesame::engine {
@@ -23,9 +24,27 @@ class LinearShape final : public Step {
   std::size_t out_;
 };
 
+// The same of a QuantizedLinear.
+class QuantizedLinearShape final : public Step {
+ public:
+  explicit QuantizedLinearShape(const QuantizedLinearParts& p)
+      : in_(p.in_features()), out_(p.out_features()), output_(p.output_type()) {}
+  void infer(Inference& io) const override { infer_quantized_linear(io, in_, out_, output_); }
+  std::size_t items(const Execution&, std::size_t) const override { return 0; }
+  void run(const Execution&, std::size_t, std::size_t, int) const override {}
+
+ private:
+  std::size_t in_;
+  std::size_t out_;
+  DType output_;
+};
+
 std::shared_ptr<const Step> step_of(const Graph& graph, const Node& node) {
   if (node.step) return node.step;
   if (node.is("Linear", kSesame)) return std::make_shared<LinearShape>(linear_weights(graph, node));
+  if (node.is("QuantizedLinear", kSesame)) {
+    return std::make_shared<QuantizedLinearShape>(quantized_linear_parts(graph, node));
+  }
   return make_step(graph, node);
 }
 

@@ -75,6 +75,33 @@ void requantize_sums_row(const SumsRow& row, std::size_t n, const ByteRange& ran
   store_bytes(n, range, q, [&](std::size_t i, auto span) SESAME_INLINE_LAMBDA { return scaled_sums(row, i, span); });
 }
 
+SESAME_INLINE Ints load_u8(const std::uint8_t* p, Whole) { return load_u8(p); }
+SESAME_INLINE Ints load_u8(const std::uint8_t* p, Part part) { return load_u8(p, part.n); }
+
+// Bytes of either sign as numbers: XOR 0x80 and 128 less where they are signed.
+template <class Span>
+SESAME_INLINE Ints load_bytes(const std::uint8_t* p, bool is_signed, Span span) {
+  const Ints q = load_u8(p, span);
+  return is_signed ? ((q + splat(128)) & splat(255)) + splat(-128) : q;
+}
+
+void dequantize_row(const std::uint8_t* q, std::size_t n, float scale, const ByteRange& range, float* y) {
+  const Ints minus_zero = splat(-range.zero_point);
+  const Lanes factor = splat(scale);
+  for_lanes(n, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
+    store(y + i, to_float(load_bytes(q + i, range.is_signed, span) + minus_zero) * factor, span);
+  });
+}
+
+void add_bytes_row(const std::uint8_t* a, const std::uint8_t* b, std::size_t n, const ByteSum& sum, std::uint8_t* q) {
+  const Lanes a_ratio = splat(sum.a_ratio), b_ratio = splat(sum.b_ratio), offset = splat(sum.offset);
+  store_bytes(n, {sum.is_signed, 0}, q, [&](std::size_t i, auto span) SESAME_INLINE_LAMBDA {
+    const Lanes x = to_float(load_bytes(a + i, sum.is_signed, span));
+    const Lanes y = to_float(load_bytes(b + i, sum.is_signed, span));
+    return fma(x, a_ratio, fma(y, b_ratio, offset));
+  });
+}
+
 // As floats, which hold these integers exactly: at most 255 * 65,793 below 2^24.
 std::int32_t sum_u8_row(const std::uint8_t* q, std::size_t n) {
   Lanes sum = zero();

@@ -17,6 +17,10 @@ std::uint8_t to_byte(float v, const ByteRange& range) {
   return static_cast<std::uint8_t>(static_cast<std::int32_t>(std::nearbyint(limited)) + range.zero_point);
 }
 
+std::int32_t number(std::uint8_t byte, bool is_signed) {
+  return is_signed ? std::int32_t{static_cast<std::int8_t>(byte)} : std::int32_t{byte};
+}
+
 std::int32_t wrapped(std::int64_t x) { return static_cast<std::int32_t>(static_cast<std::uint32_t>(x)); }
 
 float scaled(const SumsRow& row, std::size_t i) {
@@ -71,6 +75,19 @@ void scale_sums_row(const SumsRow& row, const float* bias, std::size_t n, float*
 
 void requantize_sums_row(const SumsRow& row, std::size_t n, const ByteRange& range, std::uint8_t* q) {
   for (std::size_t i = 0; i < n; ++i) q[i] = to_byte(scaled(row, i), range);
+}
+
+void dequantize_row(const std::uint8_t* q, std::size_t n, float scale, const ByteRange& range, float* y) {
+  for (std::size_t i = 0; i < n; ++i)
+    y[i] = static_cast<float>(number(q[i], range.is_signed) - range.zero_point) * scale;
+}
+
+void add_bytes_row(const std::uint8_t* a, const std::uint8_t* b, std::size_t n, const ByteSum& sum, std::uint8_t* q) {
+  const auto value = [&](std::uint8_t byte) { return static_cast<float>(number(byte, sum.is_signed)); };
+  for (std::size_t i = 0; i < n; ++i) {
+    q[i] =
+        to_byte(std::fma(value(a[i]), sum.a_ratio, std::fma(value(b[i]), sum.b_ratio, sum.offset)), {sum.is_signed, 0});
+  }
 }
 
 std::int32_t sum_u8_row(const std::uint8_t* q, std::size_t n) {

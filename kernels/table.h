@@ -74,8 +74,8 @@ struct GemmBf16 {
 };
 
 // The integer product alone, the sums of GemmU8S8 before anything is made of them:
-//   c[m][n] = acc_init[n] + sum_k a[m][k] * W[k][n], K <= 65,793
-// Sums beyond int32 wrap around.
+//   c[m][n] = acc_init[n] + sum_k a[m][k] * W[k][n]
+// Sums beyond int32 wrap around, at any K.
 struct SumsU8S8 {
   const std::uint8_t* a;  // as in GemmU8S8
   std::ptrdiff_t lda;
@@ -96,6 +96,11 @@ struct ByteRange {
 
 struct Range {
   float low, high;
+};
+
+struct ByteSum {
+  float a_ratio, b_ratio, offset;
+  bool is_signed;
 };
 
 // A row of integer sums over bytes, and what is still to be done to them: v[i] = float(sums[i] - row_sum *
@@ -221,6 +226,13 @@ struct Table {
   void (*scale_sums_row)(const SumsRow& row, const float* bias, std::size_t n, float* y);
   // q[i] = saturate(round_half_even(v[i]) + zero_point); NaN becomes the least byte. Writes n bytes.
   void (*requantize_sums_row)(const SumsRow& row, std::size_t n, const ByteRange& range, std::uint8_t* q);
+  // y[i] = float(q[i] - zero_point) * scale.
+  void (*dequantize_row)(const std::uint8_t* q, std::size_t n, float scale, const ByteRange& range, float* y);
+  // The sum of two rows of bytes as ONNX Runtime's QLinearAdd makes it: q[i] = saturate(round_half_even(
+  // fma(a[i], a_ratio, fma(b[i], b_ratio, offset)))), a and b as integers of the range's sign; its zero point is in
+  // `offset`. q may be a or b.
+  void (*add_bytes_row)(const std::uint8_t* a, const std::uint8_t* b, std::size_t n, const ByteSum& sum,
+                        std::uint8_t* q);
   // The sum of n <= 65,793 bytes.
   std::int32_t (*sum_u8_row)(const std::uint8_t* q, std::size_t n);
 

@@ -13,6 +13,7 @@
 #include "engine/quantize_linears.h"
 #include "engine/shape_probe.h"
 #include "engine/steps/linear_step.h"
+#include "engine/steps/quantized_linear_step.h"
 #include "models/encoder.h"
 #include "models/loading.h"
 #include "models/model_location.h"
@@ -106,6 +107,7 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
     assign_inputs(model, graph);
     if (class_count) model.labels = make_labels(model.config, *class_count);
     engine::pack_linears(graph);
+    engine::pack_quantized_linears(graph);
     release_unused_constants(graph);
     model.plan = std::make_unique<const engine::Plan>(std::move(graph));
   } catch (const Error& e) {

@@ -98,7 +98,12 @@ void merge_common_nodes(Graph& graph) {
 
 void to_normal_forms(Graph& graph) {
   merge_common_nodes(graph);
-  if (!quantizes_activations(graph)) {
+  const bool quantizes = quantizes_activations(graph);
+  move_bytes(graph);
+  form_byte_products(graph);
+  form_quantized_linears(graph);
+  fold_constants(graph, Folded::all);  // what is left of quantized constants
+  if (!quantizes) {
     const bool widened = widen_halves(graph);
     if (take_fusions_apart(graph) || widened) {
       fold_constants(graph);  // a transposed weight was an attribute of the fused product

@@ -3,6 +3,10 @@
 //
 //   sesame.Linear(x [.., K], W, bias?) -> [.., N]   y = x W + bias. W is a constant [K, N], or [N, K] with attribute
 //                                                   transposed = 1; bias a constant [N].
+//   sesame.QuantizedLinear(x, x_scale, x_zero?, W, W_scale, W_zero?, bias?, y_scale?, y_zero?)
+//                                                   of bytes x [.., K]: engine/quantized_linear.h has the formula. W
+//                                                   and what follows it are constants; W as above, in bytes; attribute
+//                                                   alpha.
 //   LayerNormalization(x, gamma, beta)              ai.onnx's, over the last axis
 //   Gelu(x)                                         ai.onnx's; attribute approximate = "none" or "tanh"
 #pragma once
@@ -24,6 +28,18 @@ bool take_fusions_apart(Graph& graph);
 
 // Nodes that compute the same from the same inputs become one.
 void merge_common_nodes(Graph& graph);
+
+// DequantizeLinear, then Reshape, Transpose, Gather and their kin: the bytes are moved and dequantized after that, and
+// not at all where they would only be quantized again.
+void move_bytes(Graph& graph);
+
+// MatMul and Gemm of dequantized operands, and the QuantizeLinear that follows, as QLinearMatMul, MatMulIntegerToFloat
+// or sesame.QuantizedLinear.
+void form_byte_products(Graph& graph);
+
+// QLinearMatMul, QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, and MatMulInteger with the Cast, Mul and Add that
+// follow it, by a constant matrix. Returns whether there were any.
+bool form_quantized_linears(Graph& graph);
 
 // MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.
 void form_linears(Graph& graph);

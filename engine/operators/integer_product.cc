@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/operators/quantization.h"
+#include "kernels/pack.h"
 
 namespace sesame::engine {
 
@@ -10,24 +11,6 @@ namespace {
 
 std::int32_t byte_at(const Tensor& t, std::int64_t i) {
   return t.type() == DType::u8 ? std::int32_t{t.data<std::uint8_t>()[i]} : std::int32_t{t.data<std::int8_t>()[i]};
-}
-
-// One matrix of m at `offset`, less its zero points, as dense rows [first, first + rows).
-template <class T>
-void widen_matrix(const T* x, const Matrices& m, std::int64_t first, std::int64_t rows, const Tensor& zero,
-                  std::int16_t* y) {
-  for (std::int64_t r = first; r < first + rows; ++r) {
-    for (std::int64_t c = 0; c < m.columns; ++c) {
-      const std::int32_t z = zero_point_at(zero, c);
-      *y++ = static_cast<std::int16_t>(x[r * m.row_stride + c * m.column_stride] - z);
-    }
-  }
-}
-
-void widen_matrix(const Tensor& t, std::int64_t offset, const Matrices& m, std::int64_t first, std::int64_t rows,
-                  const Tensor& zero, std::int16_t* y) {
-  visit_in(ByteTypes{}, t.type(),
-           [&](auto x) { widen_matrix(t.data<decltype(x)>() + offset, m, first, rows, zero, y); });
 }
 
 std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -70,18 +53,51 @@ ProductPlan IntegerProduct::plan(std::span<const Tensor> inputs) const {
   return {left_matrices(o.a, o.a_transposition), right_matrices(o.b, o.b_transposition)};
 }
 
+namespace {
+
+// B's matrices, packed one behind the other after what prepare_left wrote.
+PackedBytes packed_at(const ProductPlan& p, std::byte* packed, std::int64_t number) {
+  const auto K = static_cast<std::size_t>(p.K), N = static_cast<std::size_t>(p.N);
+  return PackedBytes::at(packed + static_cast<std::size_t>(number) * PackedBytes::bytes(K, N), K, N);
+}
+
+}  // namespace
+
+// One worker's scratch for a block of rows.
+struct IntegerProduct::BlockBuffers {
+  BlockBuffers(const ProductPlan& p, std::byte* scratch) {
+    const auto N = static_cast<std::size_t>(p.N);
+    sums = reinterpret_cast<std::int32_t*>(scratch);
+    init = sums + rows_of(p) * N;
+    factor = reinterpret_cast<float*>(init + kernels::round_up(N, kernels::kPanel));
+    rows = reinterpret_cast<std::uint8_t*>(factor + N);
+  }
+  static std::size_t rows_of(const ProductPlan& p) {
+    return static_cast<std::size_t>(std::min(p.M, ProductPlan::kRows));
+  }
+  static std::size_t bytes(const ProductPlan& p) {
+    const auto N = static_cast<std::size_t>(p.N);
+    const std::size_t words = rows_of(p) * N + kernels::round_up(N, kernels::kPanel) + N;
+    return words * sizeof(std::int32_t) + rows_of(p) * stored_row_bytes(static_cast<std::size_t>(p.K));
+  }
+
+  std::int32_t* sums;  // [rows][N]
+  std::int32_t* init;
+  float* factor;       // [N]
+  std::uint8_t* rows;  // of A, as stored
+};
+
 std::size_t IntegerProduct::scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
   const ProductPlan p = plan(inputs);
   if (p.is_empty()) return 0;
-  return aligned(left_bytes(inputs)) + static_cast<std::size_t>(p.b_batches * p.K * p.N) * sizeof(std::int16_t);
+  return aligned(left_bytes(inputs)) +
+         static_cast<std::size_t>(p.b_batches) *
+             PackedBytes::bytes(static_cast<std::size_t>(p.K), static_cast<std::size_t>(p.N));
 }
 
 std::size_t IntegerProduct::worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
   const ProductPlan p = plan(inputs);
-  if (p.is_empty()) return 0;
-  const auto rows = static_cast<std::size_t>(std::min(p.M, ProductPlan::kRows));
-  return rows *
-         (static_cast<std::size_t>(p.N) * sizeof(std::int32_t) + static_cast<std::size_t>(p.K) * sizeof(std::int16_t));
+  return p.is_empty() ? 0 : BlockBuffers::bytes(p);
 }
 
 std::size_t IntegerProduct::items(const Execution& e, std::size_t phase) const {
@@ -97,20 +113,33 @@ void IntegerProduct::run(const Execution& e, std::size_t phase, std::size_t item
     return prepare_left(e);
   }
   const ProductPlan p = plan(e.inputs);
-  const IntegerOperands o = operands(e.inputs, e.scratch);
-  auto* widened = reinterpret_cast<std::int16_t*>(e.scratch + aligned(left_bytes(e.inputs)));
   const auto number = static_cast<std::int64_t>(item);
-  if (phase == 1) {
-    return widen_matrix(o.b, p.b_offset_of(number), p.b, 0, p.K, o.b_zero, widened + number * p.K * p.N);
-  }
+  if (phase == 2) return multiply(e, p, number, e.worker_scratch[static_cast<std::size_t>(worker)]);
+  const IntegerOperands o = operands(e.inputs, e.scratch);
+  packed_at(p, e.scratch + aligned(left_bytes(e.inputs)), number)
+      .pack(o.b.type(), static_cast<const std::byte*>(o.b.raw()) + p.b_offset_of(number), p.b.row_stride,
+            p.b.column_stride, o.b_zero);
+}
+
+void IntegerProduct::multiply(const Execution& e, const ProductPlan& p, std::int64_t number, std::byte* scratch) const {
+  const IntegerOperands o = operands(e.inputs, e.scratch);
   const std::int64_t batch = number / p.blocks;
   const std::int64_t first = number % p.blocks * ProductPlan::kRows;
-  const std::int64_t rows = std::min(ProductPlan::kRows, p.M - first);
-  auto* acc = reinterpret_cast<std::int32_t*>(e.worker_scratch[static_cast<std::size_t>(worker)]);
-  auto* a = reinterpret_cast<std::int16_t*>(acc + rows * p.N);
-  widen_matrix(o.a, p.a_offset(batch), p.a, first, rows, o.a_zero, a);
-  multiply_int16(a, widened + p.b_number(batch) * p.K * p.N, rows, p.N, p.K, acc);
-  finish(e, batch * p.M + first, rows, p.N, acc);
+  const auto rows = static_cast<std::size_t>(std::min(ProductPlan::kRows, p.M - first));
+  const auto N = static_cast<std::size_t>(p.N);
+  const BlockBuffers buffers(p, scratch);
+  const PackedBytes b = packed_at(p, e.scratch + aligned(left_bytes(e.inputs)), p.b_number(batch));
+  const ByteRows a =
+      store_rows(o.a.type(), static_cast<const std::byte*>(o.a.raw()) + p.a_offset(batch) + first * p.a.row_stride,
+                 p.a.row_stride, p.a.column_stride, rows, b.K, zero_point_at(o.a_zero, 0), buffers.rows);
+  sum_columns(*e.kernels, a, rows, b, 0, N, nullptr, buffers.init, buffers.sums);
+  factors(e, p.N, buffers.factor);
+  const bool has_zero_points = b.has_zero_points();
+  for (std::size_t m = 0; m < rows; ++m) {
+    const std::int64_t row = batch * p.M + first + static_cast<std::int64_t>(m);
+    add_integers(e, row, p.N, buffers.sums + m * N);
+    finish(e, row, p.N, row_of_sums(*e.kernels, a, m, b, 0, N, has_zero_points, buffers.factor, buffers.sums));
+  }
 }
 
 }  // namespace sesame::engine

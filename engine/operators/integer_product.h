@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "engine/integer_sums.h"
 #include "engine/operators/matrix_product.h"
 
 namespace sesame::engine {
@@ -25,8 +26,8 @@ struct IntegerOperands {
 // Throws Error where types or shapes do not fit; gives the product's shape.
 Shape check_operands(const IntegerOperands& operands);
 
-// acc[m][n] = sum_k (a[m][k] - a_zero) (b[k][n] - b_zero[n]), exact in int32 up to K = 33,025.
-// Three phases: A is quantized, where it comes as floats; B is widened; blocks of rows are multiplied.
+// acc[m][n] = sum_k (a[m][k] - a_zero) (b[k][n] - b_zero[n]), as engine/integer_sums.h has it.
+// Three phases: A is quantized, where it comes as floats; B is packed; blocks of rows are multiplied.
 class IntegerProduct : public Step {
  public:
   std::size_t scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const final;
@@ -42,12 +43,18 @@ class IntegerProduct : public Step {
   virtual void prepare_left(const Execution&) const {}
   // Checks values that only running shows.
   virtual void check_values(const Execution&) const {}
-  // Writes rows [first, first + rows) of the output, each of `columns` elements.
-  virtual void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
-                      const std::int32_t* acc) const = 0;
+  // What the sums of each column are multiplied with.
+  virtual void factors(const Execution&, std::int64_t, float*) const {}
+  // Integers of a column or of an element to be added to the sums of a row.
+  virtual void add_integers(const Execution&, std::int64_t, std::int64_t, std::int32_t*) const {}
+  // Writes the row-th row of the output, of `columns` elements.
+  virtual void finish(const Execution& e, std::int64_t row, std::int64_t columns,
+                      const kernels::SumsRow& sums) const = 0;
 
  private:
+  struct BlockBuffers;
   ProductPlan plan(std::span<const Tensor> inputs) const;
+  void multiply(const Execution& e, const ProductPlan& p, std::int64_t number, std::byte* scratch) const;
 };
 
 }  // namespace sesame::engine

@@ -61,6 +61,7 @@ class QuantizedSum {
     fixed_ = static_cast<float>(p.y_zero) - zeros;
   }
   float operator()(std::int32_t a, std::int32_t b) const { return multiply_add(a, ra_, multiply_add(b, rb_, fixed_)); }
+  kernels::ByteSum as_kernel(bool is_signed) const { return {ra_, rb_, fixed_, is_signed}; }
 
  private:
   float ra_, rb_, fixed_;
@@ -78,6 +79,20 @@ class QuantizedProduct {
   PairParameters p_;
   float ratio_;
 };
+
+// Sums where each operand has a whole row of its own in the result's; false: there is none.
+bool add_rows(const Execution& e, const QuantizedSum& sum) {
+  const Tensor& y = e.outputs[0];
+  const LoopNest<2> nest(y.shape(), std::array<const Shape*, 2>{&e.inputs[0].shape(), &e.inputs[3].shape()});
+  if (y.size() == 0 || nest.row_stride(0) != 1 || nest.row_stride(1) != 1) return false;
+  auto* q = static_cast<std::uint8_t*>(y.raw());
+  nest.for_each_row([&](const auto& at) {
+    e.kernels->add_bytes_row(raw_bytes(e.inputs[0]) + at[0], raw_bytes(e.inputs[3]) + at[1], nest.row(),
+                             sum.as_kernel(y.type() == DType::i8), q);
+    q += nest.row();
+  });
+  return true;
+}
 
 // A, scale, zero point, B, scale, zero point, scale and zero point of the result.
 template <class Fn>
@@ -100,6 +115,9 @@ class QLinearBinary : public Operator {
     for (std::size_t i : {1u, 4u, 6u}) check_scales(e.inputs[i]);
     const Fn fn({scale_at(e.inputs[1], 0), scale_at(e.inputs[4], 0), scale_at(e.inputs[6], 0),
                  zero_point_at(optional(e, 2), 0), zero_point_at(optional(e, 5), 0), zero_point_at(optional(e, 7), 0)});
+    if constexpr (std::is_same_v<Fn, QuantizedSum>) {
+      if (add_rows(e, fn)) return;
+    }
     visit_in(ByteTypes{}, e.outputs[0].type(), [&](auto q) {
       using Q = decltype(q);
       zip<Q, Q>(e.inputs[0], e.inputs[3], e.outputs[0], [&](Q a, Q b) { return saturated<Q>(fn(a, b), 0); });

@@ -56,17 +56,10 @@ std::int32_t zero_point_at(const Tensor& zero_point, std::int64_t n) {
   }
 }
 
-DynamicParameters dynamic_parameters(const float* x, std::int64_t n) {
-  float low = 0, high = 0;
-  bool finite = true;
-  for (std::int64_t i = 0; i < n; ++i) {
-    low = std::min(low, x[i]);
-    high = std::max(high, x[i]);
-    finite &= std::fabs(x[i]) <= std::numeric_limits<float>::max();
-  }
-  if (!finite) return {std::numeric_limits<float>::quiet_NaN(), 0};
-  const float scale = low == high ? 1.0f : (high - low) / 255.0f;
-  return {scale, static_cast<std::uint8_t>(round_half_even(std::clamp(-low / scale, 0.0f, 255.0f)))};
+DynamicParameters dynamic_parameters(const kernels::Range& range) {
+  if (std::isnan(range.low)) return {range.low, 0};
+  const float scale = range.low == range.high ? 1.0f : (range.high - range.low) / 255.0f;
+  return {scale, static_cast<std::uint8_t>(round_half_even(std::clamp(-range.low / scale, 0.0f, 255.0f)))};
 }
 
 }  // namespace sesame::engine

@@ -44,12 +44,17 @@ Q quantized(float x, float scale, std::int32_t zero_point) {
   return saturated<Q>(x / scale, zero_point);
 }
 
-// One scale and zero point (u8) for all n elements, by their minimum and maximum with 0, as DynamicQuantizeLinear
-// does. All zeros give scale 1; a NaN or an infinity gives scale NaN.
+// One scale and zero point (u8) for all elements, by their least and greatest with 0 (kernels' range_row), as
+// DynamicQuantizeLinear does. All zeros give scale 1; a NaN or an infinity gives scale NaN.
 struct DynamicParameters {
   float scale;
   std::uint8_t zero_point;
 };
-DynamicParameters dynamic_parameters(const float* x, std::int64_t n);
+DynamicParameters dynamic_parameters(const kernels::Range& range);
+
+// The bytes of a type about a zero point (undefined: 0).
+inline kernels::ByteRange byte_range(DType type, const Tensor& zero_point) {
+  return {type == DType::i8, zero_point_at(zero_point, 0)};
+}
 
 }  // namespace sesame::engine

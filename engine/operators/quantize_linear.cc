@@ -1,5 +1,6 @@
 // QuantizeLinear, DequantizeLinear (one scale, one a channel, or one a block) and DynamicQuantizeLinear.
 #include <algorithm>
+#include <cmath>
 
 #include "engine/operators/loops.h"
 #include "engine/operators/quantization.h"
@@ -36,11 +37,14 @@ class Granularity {
     if (!one) check_shape("zero point", zero_point.shape(), expected);
   }
 
+  // Whether all elements have the same scale.
+  bool is_one(const Tensor& scale) const { return block_ == 0 && scale.size() == 1; }
+
   // Calls fn(begin, n, parameter, step): elements [begin, begin + n) have the scales at parameter, parameter + step, ..
   template <class Fn>
   void for_each_run(const Tensor& x, const Tensor& scale, Fn fn) const {
     if (x.size() == 0) return;
-    if (block_ == 0 && scale.size() == 1) return fn(std::int64_t{0}, x.size(), std::int64_t{0}, std::int64_t{0});
+    if (is_one(scale)) return fn(std::int64_t{0}, x.size(), std::int64_t{0}, std::int64_t{0});
     const std::size_t axis = normalized_axis(axis_, x.rank());
     const std::int64_t dim = x.dim(axis);
     const std::int64_t inner = strides_of(x.shape())[axis];
@@ -99,6 +103,14 @@ class QuantizeLinear : public Operator {
   template <class T, class Q>
   void quantize(const Execution& e, const Tensor& scale) const {
     const Tensor& zero = optional(e, 2);
+    const Tensor& from = e.inputs[0];
+    if constexpr (std::is_same_v<T, float>) {
+      if (granularity_.is_one(scale)) {
+        return e.kernels->quantize_affine_row(from.data<float>(), static_cast<std::size_t>(from.size()),
+                                              *scale.data<float>(), byte_range(e.outputs[0].type(), zero),
+                                              static_cast<std::uint8_t*>(e.outputs[0].raw()));
+      }
+    }
     granularity_.for_each_run(
         e.inputs[0], scale, [&](std::int64_t begin, std::int64_t n, std::int64_t p, std::int64_t step) {
           const T* x = e.inputs[0].data<T>() + begin;
@@ -146,6 +158,13 @@ class DequantizeLinear : public Operator {
   template <class Q, class T>
   void dequantize(const Execution& e, const Tensor& scale) const {
     const Tensor& zero = optional(e, 2);
+    if constexpr (std::is_same_v<T, float> && sizeof(Q) == 1) {
+      if (granularity_.is_one(scale)) {
+        return e.kernels->dequantize_row(static_cast<const std::uint8_t*>(e.inputs[0].raw()),
+                                         static_cast<std::size_t>(e.inputs[0].size()), *scale.data<float>(),
+                                         byte_range(e.inputs[0].type(), zero), e.outputs[0].data<float>());
+      }
+    }
     granularity_.for_each_run(e.inputs[0], scale,
                               [&](std::int64_t begin, std::int64_t n, std::int64_t p, std::int64_t step) {
                                 const Q* x = e.inputs[0].data<Q>() + begin;
@@ -161,7 +180,8 @@ class DequantizeLinear : public Operator {
   Granularity granularity_;
 };
 
-class DynamicQuantizeLinear : public Operator {
+// Three phases: the range of each piece; then scale and zero point; then the bytes, piece by piece.
+class DynamicQuantizeLinear : public Step {
  public:
   explicit DynamicQuantizeLinear(const Node& node) { check_inputs(node, 1, 1); }
   void infer(Inference& io) const override {
@@ -170,15 +190,46 @@ class DynamicQuantizeLinear : public Operator {
     io.output(1, DType::f32, {});
     io.output(2, DType::u8, {});
   }
-  void compute(const Execution& e) const override {
-    const Tensor& x = e.inputs[0];
-    const DynamicParameters p = dynamic_parameters(x.data<float>(), x.size());
-    if (wants(e, 0)) {
-      std::transform(x.data<float>(), x.data<float>() + x.size(), e.outputs[0].data<std::uint8_t>(),
-                     [p](float v) { return quantized<std::uint8_t>(v, p.scale, p.zero_point); });
+  std::size_t scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const override {
+    return kHeader + pieces(inputs[0]) * sizeof(kernels::Range);
+  }
+  std::size_t phases() const override { return 3; }
+  std::size_t items(const Execution& e, std::size_t phase) const override {
+    return phase == 1 ? 1 : pieces(e.inputs[0]);
+  }
+  void run(const Execution& e, std::size_t phase, std::size_t item, int) const override {
+    auto* parameters = reinterpret_cast<DynamicParameters*>(e.scratch);
+    auto* ranges = reinterpret_cast<kernels::Range*>(e.scratch + kHeader);
+    if (phase == 1) {
+      *parameters = join(std::span(ranges, pieces(e.inputs[0])));
+      if (wants(e, 1)) *e.outputs[1].data<float>() = parameters->scale;
+      if (wants(e, 2)) *e.outputs[2].data<std::uint8_t>() = parameters->zero_point;
+      return;
     }
-    if (wants(e, 1)) *e.outputs[1].data<float>() = p.scale;
-    if (wants(e, 2)) *e.outputs[2].data<std::uint8_t>() = p.zero_point;
+    const std::size_t begin = item * kPiece;
+    const std::size_t n = std::min(kPiece, static_cast<std::size_t>(e.inputs[0].size()) - begin);
+    const float* x = e.inputs[0].data<float>() + begin;
+    if (phase == 0) {
+      ranges[item] = e.kernels->range_row(x, n);
+    } else if (wants(e, 0)) {
+      e.kernels->quantize_affine_row(x, n, parameters->scale, {false, parameters->zero_point},
+                                     e.outputs[0].data<std::uint8_t>() + begin);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kPiece = 16384;  // elements: what a core reads from its own cache twice
+  static constexpr std::size_t kHeader = 64;
+
+  static std::size_t pieces(const Tensor& x) { return (static_cast<std::size_t>(x.size()) + kPiece - 1) / kPiece; }
+
+  static DynamicParameters join(std::span<const kernels::Range> ranges) {
+    kernels::Range all{0, 0};
+    for (const kernels::Range& range : ranges) {
+      if (std::isnan(range.low)) return dynamic_parameters(range);
+      all = {std::min(all.low, range.low), std::max(all.high, range.high)};
+    }
+    return dynamic_parameters(all);
   }
 };
 

@@ -2,6 +2,7 @@
 // DynamicQuantizeMatMul and QGemm.
 #include <algorithm>
 
+#include "engine/operators/integer_math.h"
 #include "engine/operators/integer_product.h"
 #include "engine/operators/loops.h"
 #include "engine/operators/quantization.h"
@@ -33,11 +34,33 @@ class MatMulInteger : public IntegerProduct {
   IntegerOperands operands(std::span<const Tensor> inputs, std::byte*) const override {
     return {inputs[0], optional(inputs, 2), inputs[1], optional(inputs, 3), {}, {}};
   }
-  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
-              const std::int32_t* acc) const override {
-    std::copy_n(acc, rows * columns, e.outputs[0].data<std::int32_t>() + first * columns);
+  void finish(const Execution& e, std::int64_t row, std::int64_t columns, const kernels::SumsRow& sums) const override {
+    std::int32_t* y = e.outputs[0].data<std::int32_t>() + row * columns;
+    for (std::int64_t n = 0; n < columns; ++n) {
+      const std::int32_t zero = sums.weight_zero == nullptr ? 0 : sums.weight_zero[n];
+      y[n] = wrapping_sub(sums.sums[n], wrapping_mul(sums.row_sum, zero));
+    }
   }
 };
+
+// Row `row` of the output, quantized as its zero point says.
+void write_bytes(const Execution& e, std::int64_t row, std::int64_t columns, const kernels::SumsRow& sums,
+                 const Tensor& zero_point) {
+  const Tensor& y = e.outputs[0];
+  e.kernels->requantize_sums_row(sums, static_cast<std::size_t>(columns), byte_range(y.type(), zero_point),
+                                 static_cast<std::uint8_t*>(y.raw()) + row * columns);
+}
+
+// y[n] = acc[n] * (scale_a * scale_b[n]) + bias[n].
+void write_floats(const Execution& e, std::int64_t row, std::int64_t columns, const kernels::SumsRow& sums,
+                  const Tensor& bias) {
+  e.kernels->scale_sums_row(sums, bias ? bias.data<float>() : nullptr, static_cast<std::size_t>(columns),
+                            e.outputs[0].data<float>() + row * columns);
+}
+
+void fill_factors(float a_scale, const Tensor& b_scale, std::int64_t columns, float* factor) {
+  for (std::int64_t n = 0; n < columns; ++n) factor[n] = a_scale * scale_at(b_scale, n);
+}
 
 // y = round(acc * (scale_a * scale_b[n] / scale_y)) + zero point.
 class QLinearMatMul : public IntegerProduct {
@@ -65,35 +88,17 @@ class QLinearMatMul : public IntegerProduct {
   void check_values(const Execution& e) const override {
     for (std::size_t i : kScales) check_scales(e.inputs[i]);
   }
-  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
-              const std::int32_t* acc) const override {
-    const float a_scale = scale_at(e.inputs[1], 0);
-    const float y_scale = scale_at(e.inputs[6], 0);
-    const std::int32_t zero = zero_point_at(e.inputs[7], 0);
-    visit_in(ByteTypes{}, e.outputs[0].type(), [&](auto q) {
-      using Q = decltype(q);
-      Q* y = e.outputs[0].data<Q>() + first * columns;
-      for (std::int64_t i = 0; i < rows * columns; ++i) {
-        const float factor = a_scale * scale_at(e.inputs[4], i % columns) / y_scale;
-        y[i] = saturated<Q>(static_cast<float>(acc[i]) * factor, zero);
-      }
-    });
+  void factors(const Execution& e, std::int64_t columns, float* factor) const override {
+    const float a_scale = scale_at(e.inputs[1], 0), y_scale = scale_at(e.inputs[6], 0);
+    for (std::int64_t n = 0; n < columns; ++n) factor[n] = a_scale * scale_at(e.inputs[4], n) / y_scale;
+  }
+  void finish(const Execution& e, std::int64_t row, std::int64_t columns, const kernels::SumsRow& sums) const override {
+    write_bytes(e, row, columns, sums, e.inputs[7]);
   }
 
  private:
   static constexpr std::size_t kScales[] = {1, 4, 6};
 };
-
-// y[i] = acc[i] * (scale_a * scale_b[n]) + bias[n].
-void scale_to_floats(const std::int32_t* acc, std::int64_t rows, std::int64_t columns, float a_scale,
-                     const Tensor& b_scale, const Tensor& bias, float* y) {
-  for (std::int64_t m = 0; m < rows; ++m) {
-    for (std::int64_t n = 0; n < columns; ++n) {
-      const float product = static_cast<float>(acc[m * columns + n]) * (a_scale * scale_at(b_scale, n));
-      y[m * columns + n] = bias ? product + bias.data<float>()[n] : product;
-    }
-  }
-}
 
 void check_bias(const Tensor& bias, std::int64_t columns) {
   if (!bias) return;
@@ -127,10 +132,11 @@ class MatMulIntegerToFloat : public IntegerProduct {
     check_scales(e.inputs[2]);
     check_scales(e.inputs[3]);
   }
-  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
-              const std::int32_t* acc) const override {
-    scale_to_floats(acc, rows, columns, scale_at(e.inputs[2], 0), e.inputs[3], optional(e.inputs, 6),
-                    e.outputs[0].data<float>() + first * columns);
+  void factors(const Execution& e, std::int64_t columns, float* factor) const override {
+    fill_factors(scale_at(e.inputs[2], 0), e.inputs[3], columns, factor);
+  }
+  void finish(const Execution& e, std::int64_t row, std::int64_t columns, const kernels::SumsRow& sums) const override {
+    write_floats(e, row, columns, sums, optional(e.inputs, 6));
   }
 };
 
@@ -162,17 +168,19 @@ class DynamicQuantizeMatMul : public IntegerProduct {
   }
   void prepare_left(const Execution& e) const override {
     const Tensor& x = e.inputs[0];
-    const DynamicParameters p = dynamic_parameters(x.data<float>(), x.size());
+    const auto n = static_cast<std::size_t>(x.size());
+    const DynamicParameters p = dynamic_parameters(e.kernels->range_row(x.data<float>(), n));
     *reinterpret_cast<float*>(e.scratch) = p.scale;
     *reinterpret_cast<std::uint8_t*>(e.scratch + kZero) = p.zero_point;
-    std::transform(x.data<float>(), x.data<float>() + x.size(), reinterpret_cast<std::uint8_t*>(e.scratch + kHeader),
-                   [p](float v) { return quantized<std::uint8_t>(v, p.scale, p.zero_point); });
+    e.kernels->quantize_affine_row(x.data<float>(), n, p.scale, {false, p.zero_point},
+                                   reinterpret_cast<std::uint8_t*>(e.scratch + kHeader));
   }
   void check_values(const Execution& e) const override { check_scales(e.inputs[2]); }
-  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
-              const std::int32_t* acc) const override {
-    scale_to_floats(acc, rows, columns, *reinterpret_cast<const float*>(e.scratch), e.inputs[2], optional(e.inputs, 4),
-                    e.outputs[0].data<float>() + first * columns);
+  void factors(const Execution& e, std::int64_t columns, float* factor) const override {
+    fill_factors(*reinterpret_cast<const float*>(e.scratch), e.inputs[2], columns, factor);
+  }
+  void finish(const Execution& e, std::int64_t row, std::int64_t columns, const kernels::SumsRow& sums) const override {
+    write_floats(e, row, columns, sums, optional(e.inputs, 4));
   }
 
  private:
@@ -226,37 +234,22 @@ class QGemm : public IntegerProduct {
       if (e.has(i)) check_scales(e.inputs[i]);
     }
   }
-  void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
-              const std::int32_t* acc) const override {
-    if (e.has(8)) {
-      const std::int32_t zero = zero_point_at(e.inputs[8], 0);
-      const float y_scale = scale_at(e.inputs[7], 0);
-      visit_in(ByteTypes{}, e.outputs[0].type(), [&](auto q) {
-        using Q = decltype(q);
-        write<Q>(e, first, rows, columns, acc, y_scale, [zero](float v) { return saturated<Q>(v, zero); });
-      });
-    } else {
-      write<float>(e, first, rows, columns, acc, 1.0f, [](float v) { return v; });
-    }
+  // alpha * scale_a * scale_b[n] / scale_y.
+  void factors(const Execution& e, std::int64_t columns, float* factor) const override {
+    const float scale = alpha_ * scale_at(e.inputs[1], 0), y_scale = e.has(8) ? scale_at(e.inputs[7], 0) : 1.0f;
+    for (std::int64_t n = 0; n < columns; ++n) factor[n] = scale * scale_at(e.inputs[4], n) / y_scale;
+  }
+  void add_integers(const Execution& e, std::int64_t row, std::int64_t columns, std::int32_t* sums) const override {
+    if (!e.has(6)) return;
+    const Shape strides = broadcast_strides(e.inputs[6].shape(), e.outputs[0].shape());
+    const std::int32_t* c = e.inputs[6].data<std::int32_t>() + row * strides[0];
+    for (std::int64_t n = 0; n < columns; ++n) sums[n] = wrapping_add(sums[n], c[n * strides[1]]);
+  }
+  void finish(const Execution& e, std::int64_t row, std::int64_t columns, const kernels::SumsRow& sums) const override {
+    e.has(8) ? write_bytes(e, row, columns, sums, e.inputs[8]) : write_floats(e, row, columns, sums, Tensor());
   }
 
  private:
-  // y = convert((acc + C) * (alpha * scale_a * scale_b[n] / scale_y)).
-  template <class T, class Convert>
-  void write(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns, const std::int32_t* acc,
-             float y_scale, Convert convert) const {
-    const Shape strides = e.has(6) ? broadcast_strides(e.inputs[6].shape(), e.outputs[0].shape()) : Shape{0, 0};
-    T* y = e.outputs[0].data<T>() + first * columns;
-    for (std::int64_t m = 0; m < rows; ++m) {
-      for (std::int64_t n = 0; n < columns; ++n) {
-        std::int64_t sum = acc[m * columns + n];
-        if (e.has(6)) sum += e.inputs[6].data<std::int32_t>()[(first + m) * strides[0] + n * strides[1]];
-        const float factor = alpha_ * scale_at(e.inputs[1], 0) * scale_at(e.inputs[4], n) / y_scale;
-        y[m * columns + n] = convert(static_cast<float>(sum) * factor);
-      }
-    }
-  }
-
   Transposition a_;
   Transposition b_;
   float alpha_;

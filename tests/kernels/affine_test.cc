@@ -166,6 +166,34 @@ TEST_CASE("scale_sums_row and requantize_sums_row give the reference's bits at e
   }
 }
 
+TEST_CASE("dequantize_row and add_bytes_row give the reference's bits at every level") {
+  for (std::size_t n : row_sizes()) {
+    std::vector<std::uint8_t> bytes(2 * n);
+    for (std::size_t i = 0; i < 2 * n; ++i) bytes[i] = static_cast<std::uint8_t>(i * 37 + n);
+    Fenced<std::uint8_t> a({bytes.begin(), bytes.begin() + std::ptrdiff_t(n)});
+    Fenced<std::uint8_t> b({bytes.begin() + std::ptrdiff_t(n), bytes.end()});
+    for (Isa isa : supported_isas()) {
+      INFO(name(isa) << ", n " << n);
+      for (const ByteRange& range : kRanges) {
+        std::vector<float> want(n);
+        Guarded<float> got(n);
+        reference::dequantize_row(a.data(), n, 0.013f, range, want.data());
+        table(isa).dequantize_row(a.data(), n, 0.013f, range, got.data());
+        CHECK(difference(want.data(), got.data(), n) == "");
+        CHECK(got.intact());
+      }
+      for (bool is_signed : {false, true}) {
+        Guarded<std::uint8_t> want(n), got(n);
+        const ByteSum sum{0.37f, 0.61f, 3.7f, is_signed};
+        reference::add_bytes_row(a.data(), b.data(), n, sum, want.data());
+        table(isa).add_bytes_row(a.data(), b.data(), n, sum, got.data());
+        CHECK(want.same_bytes(got));
+        CHECK(got.intact());
+      }
+    }
+  }
+}
+
 TEST_CASE("sum_u8_row is exact at every level") {
   for (std::size_t n : {1, 15, 16, 17, 64, 100, 768, 65'793}) {
     std::vector<std::uint8_t> bytes(n, 255);

@@ -156,7 +156,7 @@ void run(const kernels::Table& kernels, const EncoderLayer& layer, const kernels
 }  // namespace
 
 std::size_t EncoderPass::attend_scratch(const EncoderLayer& layer, std::size_t length) {
-  return attention_scratch(layer, length) + relative_scratch(layer.relative, length, length, layer.head_dim);
+  return attention_scratch(layer, length) + relative_scratch(layer.relative, length, length);
 }
 
 // Queries from `begin` on, which the mask drops.

@@ -50,7 +50,7 @@ EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrec
   layer.score_scale = p.attention.scale;
   layer.attention = attention;
   layer.relative =
-      make_relative_attention(p.attention.relative, p.attention.heads, precision_of(*p.query), known_places);
+      make_relative_attention(p.attention.relative, p.attention.heads, engine::linear_precision(*p.query), known_places);
   layer.query_key_value = pack(graph, {p.query, p.key, p.value});
   layer.attn_out = pack(graph, {p.attn_out});
   layer.attn_norm = layer_norm(graph, *p.attn_norm);

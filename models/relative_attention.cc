@@ -47,13 +47,21 @@ const Linear& of_head(const std::vector<Linear>& tables, std::size_t head) {
   return tables.size() == 1 ? tables[0] : tables[head];
 }
 
+// Bytes of a head's row as the tables read it.
+std::size_t row_bytes(const RelativeAttention& relative) {
+  std::size_t bytes = 0;
+  for (const Linear& table : relative.query) bytes = std::max(bytes, table.row_bytes());
+  for (const Linear& table : relative.key) bytes = std::max(bytes, table.row_bytes());
+  return bytes;
+}
+
 struct Scratch {
   float* scores;          // [queries][score_stride]
   float* key_products;    // [keys][product_stride]
   float* query_products;  // [kProductRows][product_stride]
   std::int32_t* index;    // [keys]
   float* scale;           // [kProductRows]
-  std::uint8_t* u8;       // [kProductRows][quantized row of head_dim]
+  std::byte* made;        // [kProductRows][row_bytes]
   std::size_t score_stride, product_stride;
 
   Scratch(std::byte* memory, const RelativeAttention& relative, std::size_t queries, std::size_t keys) {
@@ -65,7 +73,7 @@ struct Scratch {
     query_products = cursor.take<float>(kProductRows * product_stride);
     index = cursor.take<std::int32_t>(keys);
     scale = cursor.take<float>(kProductRows);
-    u8 = cursor.take<std::uint8_t>(0);
+    made = cursor.take<std::byte>(0);
   }
 };
 
@@ -118,17 +126,7 @@ class RelativeScores {
 
   void multiply(const Linear& table, const float* x, std::ptrdiff_t ld, std::size_t rows, const Columns& columns,
                 float* products) {
-    engine::Rows from{x, ld};
-    if (table.reads_quantized_rows()) {
-      const std::size_t stride = Linear::quantized_row_bytes(a_.head_dim);
-      for (std::size_t m = 0; m < rows; ++m) {
-        scratch_.scale[m] =
-            kernels_.quantize_row_u8(x + static_cast<std::ptrdiff_t>(m) * ld, a_.head_dim, scratch_.u8 + m * stride);
-      }
-      from.u8 = scratch_.u8;
-      from.ld_u8 = static_cast<std::ptrdiff_t>(stride);
-      from.scale = scratch_.scale;
-    }
+    const engine::Rows from = table.make_rows(kernels_, x, ld, rows, scratch_.made, scratch_.scale);
     table.run(kernels_, from, rows, columns.begin, columns.end, {}, products + columns.begin,
               static_cast<std::ptrdiff_t>(scratch_.product_stride));
   }
@@ -234,13 +232,12 @@ double RelativeAttention::multiply_adds(std::size_t heads, std::size_t queries, 
   return columns * static_cast<double>(heads * head_dim);
 }
 
-std::size_t relative_scratch(const RelativeAttention& relative, std::size_t queries, std::size_t keys,
-                             std::size_t head_dim) {
+std::size_t relative_scratch(const RelativeAttention& relative, std::size_t queries, std::size_t keys) {
   if (!relative) return 0;
   const std::size_t stride = padded_stride(relative.places->count());
   return piece<float>(queries * padded_stride(keys)) + piece<float>(relative.key.empty() ? 0 : keys * stride) +
          piece<float>(kProductRows * stride) + piece<std::int32_t>(keys) + piece<float>(kProductRows) +
-         kProductRows * Linear::quantized_row_bytes(head_dim);
+         kProductRows * row_bytes(relative);
 }
 
 void add_relative_scores(const RelativeAttention& relative, std::size_t head, const Positions& positions,

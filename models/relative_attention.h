@@ -53,8 +53,7 @@ struct Positions {
 };
 
 // Bytes that add_relative_scores needs for up to so many queries and keys.
-std::size_t relative_scratch(const RelativeAttention& relative, std::size_t queries, std::size_t keys,
-                             std::size_t head_dim);
+std::size_t relative_scratch(const RelativeAttention& relative, std::size_t queries, std::size_t keys);
 
 // Puts the relative terms of one head into a.bias, behind the bias that is there (one row for all queries, or null).
 // a.bias then lies in `scratch` or in the layer's tables.

@@ -3,6 +3,7 @@
 // A tile is rows x panels of 16 columns: an accumulator for each pair, the weights of each panel and one value of a.
 //   avx512vnni: 6 x 4 + 4 + 1 = 29 of 32 registers, or 12 x 2 + 2 + 1 = 27
 //   avx512:     4 x 4 + 2 * 4 + 3 = 27, or 8 x 2 + 2 * 2 + 3 = 23 (widened bytes take two registers)
+//   avxvnni:    (6 x 1) * 2 + 2 + 1 = 15 of 16
 //   avx2:       (4 x 1) * 2 + 4 + 3 = 15 of 16
 //   scalar:     small, since its lanes live in memory anyway
 #pragma once
@@ -16,6 +17,8 @@ namespace sesame::kernels::SESAME_LEVEL {
 inline constexpr std::size_t kTilePanels = 4, kNarrowRows = 12, kWideRows = 6;
 #elif defined(__AVX512F__)
 inline constexpr std::size_t kTilePanels = 4, kNarrowRows = 8, kWideRows = 4;
+#elif defined(__AVXVNNI__)
+inline constexpr std::size_t kTilePanels = 1, kNarrowRows = 6, kWideRows = 6;
 #elif defined(__AVX2__)
 inline constexpr std::size_t kTilePanels = 1, kNarrowRows = 4, kWideRows = 4;
 #else

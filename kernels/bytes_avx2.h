@@ -4,6 +4,12 @@
 namespace sesame::kernels::SESAME_LEVEL {
 
 // As in bytes_avx512.h, in registers of half the width.
+#if defined(__AVXVNNI__)
+SESAME_INLINE __m256i dot4(__m256i acc, __m256i a, __m256i b) {
+  asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(a), "x"(b));
+  return acc;
+}
+#else
 SESAME_INLINE __m256i dot4(__m256i acc, __m256i a, __m256i b) {
   const __m256i a_even = _mm256_srli_epi16(_mm256_slli_epi16(a, 8), 8), a_odd = _mm256_srli_epi16(a, 8);
   const __m256i b_even = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8), b_odd = _mm256_srai_epi16(b, 8);
@@ -13,6 +19,7 @@ SESAME_INLINE __m256i dot4(__m256i acc, __m256i a, __m256i b) {
   asm("" : "+x"(acc));
   return acc;
 }
+#endif
 SESAME_INLINE Ints dot4(Ints acc, Ints a, Ints b) { return {dot4(acc.lo, a.lo, b.lo), dot4(acc.hi, a.hi, b.hi)}; }
 
 SESAME_INLINE __m256i interleave4(__m256i i, __m256i j, __m256i k, __m256i l) {

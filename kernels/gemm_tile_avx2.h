@@ -74,5 +74,51 @@ inline void finish_tile(const Epilogue& e, const TilePlace& place, __m256 (&y)[R
   }
 }
 
+inline __m256i load_bytes(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
+
+inline __m256i broadcast4(const std::uint8_t* a) {
+  std::int32_t four;
+  __builtin_memcpy(&four, a, 4);
+  return _mm256_set1_epi32(four);
+}
+
+// The sums of R rows before the first product.
+template <int R>
+[[gnu::always_inline]] inline void load_sums(const std::int32_t* init, __m256i (&acc)[R][2]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    acc[r][0] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init));
+    acc[r][1] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init + kHalf));
+  }
+}
+
+// fma(float(acc), a_scale[m] * b_scale[n], bias[n]), then finish_tile.
+template <Isa level, int R>
+inline void finish_tile_u8s8(const GemmU8S8& g, const TilePlace& place, const __m256i (&acc)[R][2]) {
+  __m256 bias[2], y[R][2];
+  load_columns(g.epilogue.bias, 0.0f, place, bias);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const __m256 a_scale = _mm256_broadcast_ss(g.a_scale + place.m + r);
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const __m256 scale = a_scale * _mm256_loadu_ps(g.b_scale + place.n + h * kHalf);
+      y[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[r][h]), scale, bias[h]);
+    }
+  }
+  finish_tile<level, R>(g.epilogue, place, y, g.c, g.ldc);
+}
+
+// The sums as they are.
+template <Isa level, int R>
+inline void finish_tile_u8s8(const SumsU8S8& g, const TilePlace& place, const __m256i (&acc)[R][2]) {
+  std::int32_t* row = row_of(g.c, g.ldc, place.m) + place.n;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r, row += g.ldc) {
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) _mm256_maskstore_epi32(row + h * kHalf, columns_of(place, h), acc[r][h]);
+  }
+}
+
 }  // namespace
 }  // namespace sesame::kernels

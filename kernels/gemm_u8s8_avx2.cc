@@ -21,14 +21,6 @@ struct Tiles {
   static void tile(const Gemm& g, const TileTask& task);
 };
 
-inline __m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
-
-inline __m256i broadcast4(const std::uint8_t* a) {
-  std::int32_t four;
-  __builtin_memcpy(&four, a, 4);
-  return _mm256_set1_epi32(four);
-}
-
 // The asm holds no instruction. It hides the sum from the compiler, which otherwise turns the sums of several steps
 // into trees of additions and spills their leaves.
 [[gnu::always_inline]] inline __m256i add_products(__m256i acc, __m256i a, __m256i b) {
@@ -40,7 +32,7 @@ inline __m256i broadcast4(const std::uint8_t* a) {
 template <int R>
 [[gnu::always_inline]] inline void step(const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
                                         __m256i (&acc)[R][2]) {
-  const __m256i w0 = load(b), w1 = load(b + 32);
+  const __m256i w0 = load_bytes(b), w1 = load_bytes(b + 32);
   const __m256i even[2] = {_mm256_srai_epi16(_mm256_slli_epi16(w0, 8), 8),
                            _mm256_srai_epi16(_mm256_slli_epi16(w1, 8), 8)};
   const __m256i odd[2] = {_mm256_srai_epi16(w0, 8), _mm256_srai_epi16(w1, 8)};
@@ -56,50 +48,17 @@ template <int R>
   }
 }
 
-// fma(float(acc), a_scale[m] * b_scale[n], bias[n]), then finish_tile.
-template <int R>
-inline void finish_tile_u8s8(const GemmU8S8& g, const TilePlace& place, const __m256i (&acc)[R][2]) {
-  __m256 bias[2], y[R][2];
-  load_columns(g.epilogue.bias, 0.0f, place, bias);
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    const __m256 a_scale = _mm256_broadcast_ss(g.a_scale + place.m + r);
-#pragma GCC unroll 2
-    for (int h = 0; h < 2; ++h) {
-      const __m256 scale = a_scale * _mm256_loadu_ps(g.b_scale + place.n + h * kHalf);
-      y[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[r][h]), scale, bias[h]);
-    }
-  }
-  finish_tile<Isa::avx2, R>(g.epilogue, place, y, g.c, g.ldc);
-}
-
-// The sums as they are.
-template <int R>
-inline void finish_tile_u8s8(const SumsU8S8& g, const TilePlace& place, const __m256i (&acc)[R][2]) {
-  std::int32_t* row = row_of(g.c, g.ldc, place.m) + place.n;
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r, row += g.ldc) {
-#pragma GCC unroll 2
-    for (int h = 0; h < 2; ++h) _mm256_maskstore_epi32(row + h * kHalf, columns_of(place, h), acc[r][h]);
-  }
-}
-
 template <int R, int P, class Gemm>
 void Tiles::tile(const Gemm& g, const TileTask& task) {
   const std::uint8_t* a = row_of(g.a, g.lda, task.m);
   const std::int8_t* b = g.b + task.panel * steps(g) * kPanel * 4;
-  const std::int32_t* init = g.acc_init + task.panel * kPanel;
   __m256i acc[R][2];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    acc[r][0] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init));
-    acc[r][1] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(init + kHalf));
-  }
+  load_sums<R>(g.acc_init + task.panel * kPanel, acc);
   for_each_step<Tiles, R, P>(g, task, [&] {
     step<R>(a, g.lda, b, acc);
     a += 4, b += kPanel * 4;
   });
-  finish_tile_u8s8<R>(g, place_of(task.m, task.panel, g.N), acc);
+  finish_tile_u8s8<Isa::avx2, R>(g, place_of(task.m, task.panel, g.N), acc);
 }
 
 }  // namespace

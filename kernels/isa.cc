@@ -1,6 +1,8 @@
 #include "kernels/isa.h"
 
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -21,6 +23,7 @@ Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
 
 constexpr bool all_set(std::uint32_t value, std::uint32_t bits) { return (value & bits) == bits; }
 constexpr std::uint32_t bit(int i) { return std::uint32_t{1} << i; }
+constexpr std::uint32_t level_bit(Isa isa) { return bit(static_cast<int>(isa)); }
 
 // XCR0 says which registers the operating system saves at a context switch. Without OSXSAVE the instruction that reads
 // it is undefined, and nothing wider than SSE may be used.
@@ -31,29 +34,43 @@ std::uint32_t saved_registers() {
   return low;
 }
 
-Isa detect() {
+// Tile registers are 8 KiB that the kernel saves only for processes that asked for them, once, with
+// arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA). It refuses where a signal stack is too small to hold them too.
+bool permits_tiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+// The levels found, a bit each.
+std::uint32_t detect() {
   constexpr std::uint32_t kYmmState = bit(1) | bit(2);                                // XMM, upper halves of YMM
   constexpr std::uint32_t kZmmState = kYmmState | bit(5) | bit(6) | bit(7);           // masks, ZMM0-15, ZMM16-31
+  constexpr std::uint32_t kTileState = bit(17) | bit(18);                             // configuration, data
   constexpr std::uint32_t kFma = bit(12), kAvx = bit(28), kF16c = bit(29);            // leaf 1 ecx
   constexpr std::uint32_t kAvx2 = bit(5);                                             // leaf 7 ebx
   constexpr std::uint32_t kAvx512 = bit(16) | bit(17) | bit(28) | bit(30) | bit(31);  // F, DQ, CD, BW, VL
   constexpr std::uint32_t kVnni = bit(11);                                            // leaf 7 ecx
-  constexpr std::uint32_t kBf16 = bit(5);                                             // leaf 7 subleaf 1 eax
+  constexpr std::uint32_t kAmx = bit(22) | bit(24) | bit(25);                         // leaf 7 edx: BF16, TILE, INT8
+  constexpr std::uint32_t kAvxVnni = bit(4), kBf16 = bit(5);                          // leaf 7 subleaf 1 eax
 
   const std::uint32_t saved = saved_registers();
   const Registers leaf7 = cpuid(7, 0);
-  if (!all_set(saved, kYmmState) || !all_set(cpuid(1, 0).ecx, kFma | kAvx | kF16c) || !all_set(leaf7.ebx, kAvx2)) {
-    return Isa::scalar;
-  }
-  if (!all_set(saved, kZmmState) || !all_set(leaf7.ebx, kAvx512)) return Isa::avx2;
-  if (!all_set(leaf7.ecx, kVnni)) return Isa::avx512;
   // Leaf 7 says in eax how many subleaves it has; others would answer for one that exists.
-  return leaf7.eax >= 1 && all_set(cpuid(7, 1).eax, kBf16) ? Isa::avx512bf16 : Isa::avx512vnni;
-}
-
-Isa highest_isa() {
-  static const Isa isa = detect();
-  return isa;
+  const std::uint32_t leaf7_1 = leaf7.eax >= 1 ? cpuid(7, 1).eax : 0;
+  std::uint32_t found = level_bit(Isa::scalar);
+  const auto next = [&found](Isa isa, bool there) {
+    if (there) found |= level_bit(isa);
+    return there;
+  };
+  const bool avx2 =
+      all_set(saved, kYmmState) && all_set(cpuid(1, 0).ecx, kFma | kAvx | kF16c) && all_set(leaf7.ebx, kAvx2);
+  if (!next(Isa::avx2, avx2)) return found;
+  next(Isa::avxvnni, all_set(leaf7_1, kAvxVnni));
+  if (!next(Isa::avx512, all_set(saved, kZmmState) && all_set(leaf7.ebx, kAvx512))) return found;
+  if (!next(Isa::avx512vnni, all_set(leaf7.ecx, kVnni))) return found;
+  if (!next(Isa::avx512bf16, all_set(leaf7_1, kBf16))) return found;
+  next(Isa::amx, all_set(saved, kTileState) && all_set(leaf7.edx, kAmx) && permits_tiles());
+  return found;
 }
 
 // Copied at the first call: a pointer into the environment dies when the host changes the variable.
@@ -74,12 +91,18 @@ std::string_view name(Isa isa) {
       return "scalar";
     case Isa::avx2:
       return "avx2";
+    case Isa::avxvnni:
+      return "avxvnni";
     case Isa::avx512:
       return "avx512";
     case Isa::avx512vnni:
       return "avx512vnni";
     case Isa::avx512bf16:
       return "avx512bf16";
+    case Isa::amx:
+      return "amx";
+    case Isa::amx_emulated:
+      return "amx-emulated";
   }
   return "unknown";
 }
@@ -90,12 +113,18 @@ std::string_view description(Isa isa) {
       return "x86-64 baseline";
     case Isa::avx2:
       return "AVX2, FMA, F16C";
+    case Isa::avxvnni:
+      return "AVX2, FMA, F16C, AVX-VNNI";
     case Isa::avx512:
       return "AVX-512 F, BW, DQ, CD, VL";
     case Isa::avx512vnni:
       return "AVX-512 F, BW, DQ, CD, VL, VNNI";
     case Isa::avx512bf16:
       return "AVX-512 F, BW, DQ, CD, VL, VNNI, BF16";
+    case Isa::amx:
+      return "AVX-512 F, BW, DQ, CD, VL, VNNI, BF16 and AMX TILE, INT8, BF16";
+    case Isa::amx_emulated:
+      return "AMX's kernels on emulated tiles";
   }
   return "unknown";
 }
@@ -107,9 +136,18 @@ std::optional<Isa> parse_isa(std::string_view text) {
   return std::nullopt;
 }
 
-bool supported(Isa isa) { return isa <= highest_isa(); }
+bool supported(Isa isa) {
+  static const std::uint32_t found = detect();
+  return isa == Isa::amx_emulated || all_set(found, level_bit(isa));
+}
 
-std::vector<Isa> supported_isas() {
+bool includes(Isa isa, Isa level) {
+  if (level == isa) return true;
+  if (isa == Isa::amx_emulated) return level != Isa::amx && supported(level);
+  return level < isa && level != Isa::avxvnni;
+}
+
+std::vector<Isa> runnable_isas() {
   std::vector<Isa> isas;
   for (Isa isa : kAllIsas) {
     if (supported(isa)) isas.push_back(isa);
@@ -117,12 +155,26 @@ std::vector<Isa> supported_isas() {
   return isas;
 }
 
-Isa lowered_isa(Isa highest, std::optional<std::string_view> request) {
-  const std::optional<Isa> wanted = request ? parse_isa(*request) : std::nullopt;
-  return wanted && *wanted < highest ? *wanted : highest;
+std::vector<Isa> supported_isas() {
+  std::vector<Isa> isas = runnable_isas();
+  isas.pop_back();  // amx_emulated
+  return isas;
 }
 
-Isa default_isa() { return lowered_isa(highest_isa(), request()); }
+Isa lowered_isa(std::span<const Isa> levels, std::optional<std::string_view> request) {
+  const std::optional<Isa> wanted = request ? parse_isa(*request) : std::nullopt;
+  if (wanted.has_value() && *wanted == Isa::amx_emulated) return Isa::amx_emulated;
+  Isa lowered = Isa::scalar;
+  for (Isa level : levels) {
+    if (level <= wanted.value_or(Isa::amx)) lowered = level;
+  }
+  return lowered;
+}
+
+Isa default_isa() {
+  static const Isa isa = lowered_isa(supported_isas(), request());
+  return isa;
+}
 
 std::optional<std::string_view> invalid_isa_request() {
   const std::optional<std::string>& text = request();

@@ -6,12 +6,16 @@
 // weak symbols that carry no level in their name.
 #pragma once
 
-#if defined(__AVX512BF16__)
+#if defined(__AMX_TILE__)
+#define SESAME_LEVEL amx
+#elif defined(__AVX512BF16__)
 #define SESAME_LEVEL avx512bf16
 #elif defined(__AVX512VNNI__)
 #define SESAME_LEVEL avx512vnni
 #elif defined(__AVX512F__)
 #define SESAME_LEVEL avx512
+#elif defined(__AVXVNNI__)
+#define SESAME_LEVEL avxvnni
 #elif defined(__AVX2__)
 #define SESAME_LEVEL avx2
 #else

@@ -47,21 +47,52 @@ void gemm_u8s8(const GemmU8S8& g) {
   }
 }
 
-void gemm_bf16(const GemmBf16& g) {
+namespace {
+
+// `sum` of a row of a and a column of packed weights, both of K values up to an even number.
+template <class Sum>
+void gemm_bf16_by(const GemmBf16& g, Sum sum) {
+  const std::size_t depth = round_up(g.K, 2);
   for (std::size_t m = 0; m < g.M; ++m) {
     const std::uint16_t* a = g.a + static_cast<std::ptrdiff_t>(m) * g.lda;
     float* c = g.c + static_cast<std::ptrdiff_t>(m) * g.ldc;
     for (std::size_t n = 0; n < g.N; ++n) {
-      const std::uint16_t* w = g.b + n / kPanel * kPanel * round_up(g.K, 2) + n % kPanel * 2;
-      float sum = 0;
-      for (std::size_t k = 0; k < g.K; k += 2, w += kPanel * 2) {
-        sum = fma_flushed(from_bf16(a[k + 1]), from_bf16(w[1]), sum);
-        sum = fma_flushed(from_bf16(a[k]), from_bf16(w[0]), sum);
-      }
-      if (g.epilogue.bias) sum = sum + g.epilogue.bias[n];
-      c[n] = finish(g.epilogue, sum, m, n);
+      const std::uint16_t* w = g.b + n / kPanel * kPanel * depth + n % kPanel * 2;
+      float y = sum(
+          depth, [&](std::size_t k) { return from_bf16(a[k]); },
+          [&](std::size_t k) { return from_bf16(w[k / 2 * 2 * kPanel + k % 2]); });
+      if (g.epilogue.bias) y = y + g.epilogue.bias[n];
+      c[n] = finish(g.epilogue, y, m, n);
     }
   }
+}
+
+}  // namespace
+
+void gemm_bf16(const GemmBf16& g) {
+  gemm_bf16_by(g, [](std::size_t depth, auto a, auto w) {
+    float sum = 0;
+    for (std::size_t k = 0; k < depth; k += 2) {
+      sum = fma_flushed(a(k + 1), w(k + 1), sum);
+      sum = fma_flushed(a(k), w(k), sum);
+    }
+    return sum;
+  });
+}
+
+void gemm_bf16_tiles(const GemmBf16& g) {
+  constexpr std::size_t kTileDepth = 32;
+  gemm_bf16_by(g, [](std::size_t depth, auto a, auto w) {
+    float sum = 0;
+    for (std::size_t tile = 0; tile < depth; tile += kTileDepth) {
+      float part[2] = {0, 0};  // of even k and of odd k
+      for (std::size_t k = tile; k < std::min(tile + kTileDepth, depth); ++k) {
+        part[k % 2] = fma_flushed(a(k), w(k), part[k % 2]);
+      }
+      sum = add_flushed(sum, add_flushed(part[0], part[1]));
+    }
+    return sum;
+  });
 }
 
 void quantize_weights_s8(const float* w, std::size_t K, std::size_t N, std::int8_t* q, float* scale) {

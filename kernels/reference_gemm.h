@@ -17,6 +17,8 @@ void gemm_u8s8(const GemmU8S8& g);
 
 // GemmBf16 in plain loops, likewise.
 void gemm_bf16(const GemmBf16& g);
+// As levels amx and amx_emulated have it.
+void gemm_bf16_tiles(const GemmBf16& g);
 
 // scale[n] = max_k |w[k][n]| / 127; q[k][n] = w[k][n] / scale[n], rounded half to even and clamped to [-127, 127].
 // w and q are [K][N] without padding, so q is not packed.

@@ -21,7 +21,7 @@ Table make_table(Isa isa) {
   Table t{};
   t.isa = isa;
 #define SESAME_KERNEL(field, level) \
-  if (Isa::level <= isa) t.field = level::field;
+  if (includes(isa, Isa::level)) t.field = level::field;
 #include "kernels/kernel_list.inc"
 #undef SESAME_KERNEL
   return t;
@@ -59,9 +59,10 @@ bool bf16_instruction_is_faster() {
 Tables chosen_tables() {
   Tables tables = listed_tables();
   if (!supported(Isa::avx512bf16) || bf16_instruction_is_faster()) return tables;
-  Table& t = tables[static_cast<std::size_t>(Isa::avx512bf16)];
-  t.gemm_bf16 = avx512::gemm_bf16;
-  t.peak_bf16 = avx512::peak_bf16;
+  for (Table& t : tables) {
+    if (t.gemm_bf16 == avx512bf16::gemm_bf16) t.gemm_bf16 = avx512::gemm_bf16;
+    if (t.peak_bf16 == avx512bf16::peak_bf16) t.peak_bf16 = avx512::peak_bf16;
+  }
   return tables;
 }
 

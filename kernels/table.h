@@ -62,7 +62,8 @@ struct GemmU8S8 {
 // fp32 from 0, with denormal operands and denormal results flushed to a zero of their sign (bf16.h, fma_flushed):
 //   for k = 0, 2, ..:  acc = fma(a[m][k + 1], W[k + 1][n], acc);  acc = fma(a[m][k], W[k][n], acc)
 //   c[m][n] = act(acc + bias[n]) + residual[m][n]
-// An odd K ends in a pair whose second half is 0 on both sides; it is a term like any other.
+// An odd K ends in a pair whose second half is 0 on both sides; it is a term like any other. Levels amx and amx_emulated
+// add in another order, that of AMX (tiles.h): 32 values of k at a time, even and odd ones apart.
 struct GemmBf16 {
   const std::uint16_t* a;  // [M][round_up(K, 2)] of to_bf16_row, row stride lda; element K of an odd K is 0
   std::ptrdiff_t lda;

@@ -71,7 +71,7 @@ std::vector<float> expected(Problem& p) {
 void check_every_level(Problem& p) {
   const Shape s = p.shape;
   const std::vector<float> want = expected(p);
-  for (Isa isa : supported_isas()) {
+  for (Isa isa : runnable_isas()) {
     INFO(name(isa) << ": queries " << s.queries << ", keys " << s.keys << ", head_dim " << s.head_dim << ", bias "
                    << p.has_bias);
     // What earlier calls left in scratch memory must not matter.
@@ -147,7 +147,7 @@ TEST_CASE("attention_u8s8 gives the reference's bits at every level") {
 TEST_CASE("attention_u8s8 takes one bias row for all queries") {
   Problem p({6, 21, 8}, 0, true);
   std::vector<float> want(6 * 8), got(6 * 8);
-  for (Isa isa : supported_isas()) {
+  for (Isa isa : runnable_isas()) {
     Guarded<std::byte> memory(attention_u8s8_scratch(6, 21, 8));
     AttentionInt8 a = p.arguments(want.data(), memory.data());
     a.ld_bias = 0;
@@ -190,7 +190,7 @@ TEST_CASE("attention_u8s8 with infinite, missing and extreme values gives the re
 
 TEST_CASE("attention_u8s8 answers NaN where a token of the query, or any key or value, is not finite") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (Isa isa : supported_isas()) {
+  for (Isa isa : runnable_isas()) {
     INFO(name(isa));
     Guarded<std::byte> scratch(attention_u8s8_scratch(3, 20, 8));
     std::vector<float> out(24);
@@ -250,7 +250,7 @@ TEST_CASE("attention_u8s8 of equal keys and weights is exact where 8 bits are") 
   }
   Guarded<std::byte> scratch(attention_u8s8_scratch(3, 8, 4));
   std::vector<float> out(12);
-  for (Isa isa : supported_isas()) {
+  for (Isa isa : runnable_isas()) {
     table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
     for (std::size_t i = 0; i < 12; i += 4) {
       // The sums are exact; 1/255/8 and two products round.
@@ -267,7 +267,7 @@ TEST_CASE("attention_u8s8 does not depend on the host's floating-point environme
   const std::vector<float> want = expected(p);
   Guarded<std::byte> scratch(attention_u8s8_scratch(20, 45, 32));
   std::vector<float> got(want.size());
-  for (Isa isa : supported_isas()) {
+  for (Isa isa : runnable_isas()) {
     {
       const HostileHost host;
       const DefaultFpEnvironment environment;

@@ -1,0 +1,19 @@
+// Level amx of gemm_u8s8 and gemm_bf16.
+#include <cassert>
+
+#include "kernels/gemm_tiles_impl.h"
+#include "kernels/tiles_hardware.h"
+
+namespace sesame::kernels::amx {
+
+void gemm_u8s8(const GemmU8S8& g) {
+  assert(g.K <= kMaxK && g.lda >= static_cast<std::ptrdiff_t>(round_up(g.K, 4)));
+  TileGemm<HardwareTiles, Isa::amx, GemmU8S8>(g).run();
+}
+
+void gemm_bf16(const GemmBf16& g) {
+  assert(g.lda >= static_cast<std::ptrdiff_t>(round_up(g.K, 2)));
+  TileGemm<HardwareTiles, Isa::amx, GemmBf16>(g).run();
+}
+
+}  // namespace sesame::kernels::amx

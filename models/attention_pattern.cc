@@ -168,6 +168,7 @@ class AttentionMatch {
     if (product == nullptr || !match_query_and_key(*product)) return std::nullopt;
     if (!match_context(softmax.output(0)) || !check_mask()) return std::nullopt;
     pattern_.scale = static_cast<float>(scale_);
+    pattern_.softmax = softmax.output(0);
     return pattern_;
   }
 

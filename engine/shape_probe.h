@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -30,6 +31,7 @@ class ShapeProbe {
  public:
   // Symbolic dimensions of graph inputs get sizes by their axis; fixed ones stay. Nodes without a known operator, or
   // whose shapes depend on values, leave their outputs unknown; nothing is thrown.
+  // The graph must stay as it is and outlive the probe.
   explicit ShapeProbe(const Graph& graph);
 
   // The shape of a value, nothing when it is unknown.
@@ -44,15 +46,26 @@ class ShapeProbe {
   // Such a value at the second of the probed sizes; undefined for others.
   const Tensor& value(ValueId id) const { return id < 0 ? no_value_ : values_[index(id)]; }
 
+  // The same, where it is what it is at both sizes.
+  const Tensor& constant(ValueId id) const { return id < 0 || !stays_[index(id)] ? no_value_ : values_[index(id)]; }
+
+  // A value that follows from shapes and constants, with these sizes for the first axis of the graph's inputs and for
+  // all others where they are symbolic. Computed anew each time, from the nodes behind it alone. Undefined when it does
+  // not follow, or would take very much memory or time.
+  Tensor value_at(ValueId id, std::int64_t batch, std::int64_t length) const;
+
   // What the symbolic dimension of axis 0, 1, .. of the inputs was probed as.
   static ProbedDim symbol(std::size_t axis);
 
  private:
   static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
 
+  const Graph& graph_;
+  std::vector<std::shared_ptr<const Step>> steps_;
   std::vector<std::optional<ProbedShape>> shapes_;
   std::vector<DType> types_;
   std::vector<Tensor> values_;
+  std::vector<bool> stays_;  // same value at both sizes
   std::optional<ProbedShape> unknown_;
   Tensor no_value_;
 };

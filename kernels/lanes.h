@@ -20,6 +20,7 @@
 //   i + j, i & j, max(i, j), shift_left<s>(i)    on Ints, 16 int32 lanes, wrapping around
 //   load_transposed(row, d, column)    column[i] lane l = row[l][d + i], for 4 columns i and 16 rows l
 //   lookup16(table, i)                 table[i & 15]
+//   gather(p, i)                       p[i]
 //   store_u8(p, i), store_u8(p, i, n)  lanes as bytes; every lane must be in [0, 255]
 //   store_u8(p, i, j, k, l)            64 of them
 //   reduce_add(a), reduce_max(a)       one tree: lane l meets l + 8, then l + 4, l + 2, l + 1, lower lane on the left

@@ -109,6 +109,10 @@ SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   return {lookup16_half(lo, hi, index.lo), lookup16_half(lo, hi, index.hi)};
 }
 
+SESAME_INLINE Lanes gather(const float* p, Ints index) {
+  return {_mm256_i32gather_ps(p, index.lo, 4), _mm256_i32gather_ps(p, index.hi, 4)};
+}
+
 // 8 rows of 4 floats at `d` to 4 columns of 8.
 SESAME_INLINE void load_transposed8(const float* const* row, std::size_t d, __m256 (&column)[4]) {
   const auto halves = [&](int r) {

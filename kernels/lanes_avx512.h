@@ -77,6 +77,8 @@ SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   return {_mm512_permutexvar_ps(index.v, _mm512_loadu_ps(table))};
 }
 
+SESAME_INLINE Lanes gather(const float* p, Ints index) { return {_mm512_i32gather_ps(index.v, p, 4)}; }
+
 // Quarter q of the result is 4 floats of row 4q, given row 0 of each.
 SESAME_INLINE __m512 load_quarters(const float* const* row, std::size_t d) {
   __m512 four = _mm512_castps128_ps512(_mm_loadu_ps(row[0] + d));

@@ -130,6 +130,10 @@ SESAME_INLINE Lanes lookup16(const float* table, Ints index) {
   return each_lane([&](std::size_t l) { return table[index.v[l] & 15]; });
 }
 
+SESAME_INLINE Lanes gather(const float* p, Ints index) {
+  return each_lane([&](std::size_t l) { return p[index.v[l]]; });
+}
+
 SESAME_INLINE void load_transposed(const float* const* row, std::size_t d, Lanes (&column)[4]) {
   for (std::size_t i = 0; i < 4; ++i) {
     column[i] = each_lane([&](std::size_t l) { return row[l][d + i]; });

@@ -159,4 +159,17 @@ void attention_f32(const AttentionF32& a) {
   }
 }
 
+void relative_row(const RelativeRow& r) {
+  for (std::size_t j = 0; j < r.n; ++j) {
+    const std::int32_t t = r.index[j];
+    float y = r.bias ? r.bias[j] : 0.0f;
+    if (r.query) y = r.bias ? y + r.query[t] : r.query[t];
+    if (r.key) {
+      const float of_key = r.key[static_cast<std::ptrdiff_t>(j) * r.ld_key + t];
+      y = r.bias || r.query ? y + of_key : of_key;
+    }
+    r.y[j] = y;
+  }
+}
+
 }  // namespace sesame::kernels::reference

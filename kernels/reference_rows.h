@@ -25,6 +25,8 @@ void layernorm_row(const float* x, const float* gamma, const float* beta, float 
 void softmax_row(const float* x, std::size_t n, float* y);
 float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q);
 
+void relative_row(const RelativeRow& r);
+
 // Needs no scratch.
 void attention_f32(const AttentionF32& a);
 

@@ -93,6 +93,19 @@ std::size_t attention_f32_scratch(std::size_t queries, std::size_t keys, std::si
 using AttentionInt8 = AttentionF32;  // with attention_u8s8_scratch bytes of scratch
 std::size_t attention_u8s8_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
 
+// What relative positions add to one query's scores: with t = index[j], the place of key j's position relative to the
+// query's in tables of such places,
+//   y[j] = (bias[j] + query[t]) + key[j * ld_key + t],  without the terms that are null, or 0 without any
+struct RelativeRow {
+  const std::int32_t* index;  // [n], none negative
+  const float* bias;          // [n], or null for none
+  const float* query;         // the query's products with a row for each place, or null
+  const float* key;           // a row of the same for each key, row stride ld_key; or null
+  std::ptrdiff_t ld_key;      // < 2^27
+  std::size_t n;              // keys
+  float* y;                   // [n]; may be bias
+};
+
 struct Table {
   Isa isa;
 
@@ -122,6 +135,8 @@ struct Table {
 
   // y[i] = y[i] + x[i].
   void (*add_row)(const float* x, std::size_t n, float* y);
+
+  void (*relative_row)(const RelativeRow&);
 
   // The sum of x in the fixed order of lanes.h, for reductions in the executor.
   float (*sum_row)(const float* x, std::size_t n);

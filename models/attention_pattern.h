@@ -1,24 +1,20 @@
 // The attention core of an encoder layer, found from its Softmax outward.
 //
-//   context = merge_heads(softmax(split_heads(q) split_heads(k)^T * scale, masked) split_heads(v))
+//   context = merge_heads(softmax(split_heads(q) split_heads(k)^T * scale + relative, masked) split_heads(v))
 #pragma once
 
 #include <cstddef>
 #include <optional>
-#include <string>
 
 #include "engine/graph.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/shape_probe.h"
+#include "models/mask_pattern.h"
 #include "models/ragged.h"
+#include "models/relative_pattern.h"
+#include "models/split_heads.h"
 
 namespace sesame::models {
-
-// Why a pattern did not match: the node where it stopped.
-struct Mismatch {
-  engine::ValueId at = engine::kNoValue;  // the value whose producer was looked at
-  std::string expected;
-};
 
 struct AttentionPattern {
   engine::ValueId query = engine::kNoValue;  // [batch, length, heads * head_dim], likewise key, value, context
@@ -29,7 +25,9 @@ struct AttentionPattern {
   std::size_t heads = 0;
   std::size_t head_dim = 0;
   float scale = 1;
-  engine::ValueId mask = engine::kNoValue;  // [batch, 1, 1, length] with any of the ones left out
+  RelativePattern relative;
+  engine::ValueId mask = engine::kNoValue;  // [batch, 1, 1, length] with any of the ones left out, unless pair_mask
+  std::optional<PairMask> pair_mask;        // behind a mask of queries and keys
   Mask mask_meaning;
 };
 

@@ -2,12 +2,29 @@
 
 namespace sesame::models {
 
+namespace {
+
+std::string relative_terms(const RelativeAttention& relative) {
+  if (!relative) return {};
+  std::string terms;
+  const auto add = [&](bool there, const char* term) {
+    terms += there ? (terms.empty() ? "" : ", ") + std::string(term) : "";
+  };
+  add(!relative.query.empty(), "content to position");
+  add(!relative.key.empty(), "position to content");
+  add(static_cast<bool>(relative.bias), "bias");
+  return ", relative positions (" + terms + ")";
+}
+
+}  // namespace
+
 std::size_t Encoder::weight_bytes() const {
   std::size_t bytes = embeddings.norm.gamma ? embeddings.norm.gamma.bytes() * 2 : 0;
   for (const engine::Tensor& table : embeddings.tables) bytes += table ? table.bytes() : 0;
   for (const EncoderLayer& layer : layers) {
     bytes += layer.query_key_value.weight_bytes() + layer.attn_out.weight_bytes() + layer.ffn_in.weight_bytes() +
-             layer.ffn_out.weight_bytes() + 2 * (layer.attn_norm.gamma.bytes() + layer.ffn_norm.gamma.bytes());
+             layer.ffn_out.weight_bytes() + 2 * (layer.attn_norm.gamma.bytes() + layer.ffn_norm.gamma.bytes()) +
+             layer.relative.weight_bytes();
   }
   return bytes;
 }
@@ -21,7 +38,7 @@ std::vector<std::string> Encoder::describe() const {
                   ", heads " + std::to_string(layer.heads) + ", ffn " + std::to_string(layer.ffn_in.out_features()) +
                   ", " + (layer.ffn_in.reads_quantized_rows() ? "int8" : "fp32") +
                   (layer.attention == AttentionPrecision::int8 ? ", attention int8" : ", attention fp32") +
-                  (first_row_only ? ", last layer computes the first row only" : ""));
+                  relative_terms(layer.relative) + (first_row_only ? ", last layer computes the first row only" : ""));
   return lines;
 }
 
@@ -34,6 +51,8 @@ double multiply_adds(const Encoder& encoder, std::span<const std::size_t> length
     for (std::size_t length : lengths) {
       const auto keys = static_cast<double>(length);
       const double queries = pruned ? 1 : keys;
+      if (encoder.layers[l].relative)
+        total += encoder.layers[l].relative.multiply_adds(encoder.layers[l].heads, pruned ? 1 : length, length);
       total += 2 * keys * h * h;                     // key, value
       total += queries * (2 * h * h + 2 * h * ffn);  // query, attn_out, ffn_in, ffn_out
       total += 2 * queries * keys * h;               // scores and context

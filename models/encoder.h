@@ -12,6 +12,7 @@
 #include "engine/tensor.h"
 #include "kernels/table.h"
 #include "models/ragged.h"
+#include "models/relative_attention.h"
 #include "sesame/sesame.h"
 
 namespace sesame::models {
@@ -27,6 +28,8 @@ struct Embeddings {
   // [rows, hidden] float, in the mapped file; undefined: the input is dense already, [batch or 1, length, hidden].
   std::vector<engine::Tensor> tables;
   LayerNorm norm;  // gamma undefined: none
+  // The row is multiplied by a number that comes with the position: DeBERTa clears what its mask drops.
+  bool scaled = false;
 };
 
 // Attention Is All You Need, figure 1, left half, with BERT's names.
@@ -35,6 +38,7 @@ struct EncoderLayer {
   std::size_t head_dim = 0;
   float score_scale = 0;                                    // 1 / sqrt(head_dim), as the graph has it
   AttentionPrecision attention = AttentionPrecision::fp32;  // or int8
+  RelativeAttention relative;                               // of positions; most have none
   engine::Linear query_key_value;                           // (R, hidden) -> (R, 3 parts of hidden)
   engine::Linear attn_out;                                  // (R, hidden) -> (R, hidden)
   LayerNorm attn_norm;                                      // of attn_out + residual

@@ -79,6 +79,30 @@ std::size_t table_row(const Tensor& table, std::int64_t id, std::size_t sequence
   return static_cast<std::size_t>(id < 0 ? id + rows : id);
 }
 
+std::size_t factor_input(const Encoder& encoder) {
+  return encoder.embeddings.tables.size() + (encoder.mask.kind == MaskKind::none ? 0 : 1);
+}
+
+void check_factors(const Tensor& factors, const InputSizes& sizes) {
+  const engine::Shape shape = {static_cast<std::int64_t>(sizes.batch), static_cast<std::int64_t>(sizes.length), 1};
+  if (factors.type() != DType::f32 || factors.rank() != 3 || engine::broadcast(factors.shape(), shape) != shape) {
+    throw Error("factors of the rows: expected floats that broadcast to " + to_string(shape) + ", found " +
+                std::string(name(factors.type())) + to_string(factors.shape()));
+  }
+}
+
+// No longer sequence than the tables of relative positions are for.
+void check_reach(const Encoder& encoder, std::size_t length) {
+  for (const EncoderLayer& layer : encoder.layers) {
+    if (!layer.relative || layer.relative.places->levels_off) continue;
+    const auto most = static_cast<std::size_t>(layer.relative.places->reach()) + 1;
+    if (length > most) {
+      throw Error("expected at most " + std::to_string(most) + " positions, which the relative ones are for, found " +
+                  std::to_string(length));
+    }
+  }
+}
+
 }  // namespace
 
 InputSizes input_sizes(const Encoder& encoder, std::span<const Tensor> inputs) {
@@ -110,6 +134,8 @@ InputSizes check_inputs(const Encoder& encoder, const engine::Inference& io) {
     check_mask(encoder.mask.kind, io.input(tables.size()), static_cast<std::int64_t>(sizes.batch),
                static_cast<std::int64_t>(sizes.length));
   }
+  if (encoder.embeddings.scaled) check_factors(io.input(factor_input(encoder)), sizes);
+  check_reach(encoder, sizes.length);
   return sizes;
 }
 
@@ -130,6 +156,11 @@ void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t s
     }
   }
   if (embeddings.norm.gamma) normalize(*e.kernels, embeddings.norm, out, encoder.hidden, out);
+  if (!embeddings.scaled) return;
+  const Tensor& factors = e.inputs[factor_input(encoder)];
+  const float factor = factors.data<float>()[index_in(factors, 1, sequence, position)];
+  if (factor == 1) return;
+  for (std::size_t n = 0; n < encoder.hidden; ++n) out[n] *= factor;
 }
 
 }  // namespace sesame::models

@@ -1,4 +1,5 @@
-// The inputs of an encoder's step: one a table of the embeddings, then the mask.
+// The inputs of an encoder's step: one a table of the embeddings, then the mask when there is one, then the factors of
+// the rows when they are scaled, float [batch or 1, length or 1, 1].
 #pragma once
 
 #include <cstddef>

@@ -145,6 +145,49 @@ void EncoderPass::project_first_rows(std::size_t layer, const Block& block, cons
   qkv.run(*e_.kernels, firsts, count, 0, hidden, {}, rows_.first_query + first_sequence * hidden, ld);
 }
 
+namespace {
+
+std::size_t attention_scratch(const EncoderLayer& layer, std::size_t length) {
+  return std::max(kernels::attention_f32_scratch(length, length, layer.head_dim),
+                  kernels::attention_u8s8_scratch(length, length, layer.head_dim));
+}
+
+// Of rows [first, first + count) of a sequence: those before the first one that the mask drops as a query.
+std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t first, std::size_t count) {
+  if (mask.masked_queries == MaskedQueries::as_others) return count;
+  if (mask.masked_queries == MaskedQueries::zero_without_keys) return s.flat ? 0 : count;
+  const std::size_t end = s.flat ? s.begin : s.begin + s.keys;
+  return first < end ? std::min(count, end - first) : 0;
+}
+
+void run(const kernels::Table& kernels, const EncoderLayer& layer, const kernels::AttentionF32& a) {
+  (attends_in_int8(layer, a.keys) ? kernels.attention_u8s8 : kernels.attention_f32)(a);
+}
+
+}  // namespace
+
+std::size_t EncoderPass::attend_scratch(const EncoderLayer& layer, std::size_t length) {
+  return attention_scratch(layer, length) + relative_scratch(layer.relative, length, length, layer.head_dim);
+}
+
+// Queries from `begin` on, which the mask drops.
+void EncoderPass::attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin,
+                                kernels::AttentionF32 a) const {
+  a.q += static_cast<std::ptrdiff_t>(begin) * a.ldq;
+  a.out += static_cast<std::ptrdiff_t>(begin) * a.ldo;
+  a.queries -= begin;
+  if (encoder_.mask.masked_queries != MaskedQueries::uniform) {
+    for (std::size_t i = 0; i < a.queries; ++i) {
+      std::fill_n(a.out + static_cast<std::ptrdiff_t>(i) * a.ldo, a.head_dim, 0.0f);
+    }
+    return;
+  }
+  a.keys = s.end - s.begin;  // every position has a row where such a query has one
+  a.scale = 0;
+  a.bias = nullptr;
+  models::run(*e_.kernels, layer, a);
+}
+
 void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* scratch) const {
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const bool pruned = is_pruned(layer_index);
@@ -155,31 +198,41 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
     ++index;
   }
   const Sequence& s = ragged().sequence(index);
-  const std::size_t column = item % layer.heads * layer.head_dim;
+  const std::size_t head = item % layer.heads;
+  const std::size_t column = head * layer.head_dim;
   const std::size_t most_queries = queries_per_item(e_.options->threads);
-  const std::size_t query = item / layer.heads * (pruned ? 1 : most_queries);
+  const std::size_t first = pruned ? s.first_row : s.begin + item / layer.heads * most_queries;
   const auto ld = static_cast<std::ptrdiff_t>(widths_.qkv);
   const auto ld_hidden = static_cast<std::ptrdiff_t>(encoder_.hidden);
   const float* keys = rows_.qkv + s.begin * widths_.qkv + column;
 
   kernels::AttentionF32 a{};
-  a.q = pruned ? rows_.first_query + index * encoder_.hidden + column
-               : rows_.qkv + (s.begin + query) * widths_.qkv + column;
+  a.q = pruned ? rows_.first_query + index * encoder_.hidden + column : rows_.qkv + first * widths_.qkv + column;
   a.ldq = pruned ? ld_hidden : ld;
   a.k = keys + layer.query_key_value.part_offset(1);
   a.ldk = ld;
   a.v = keys + layer.query_key_value.part_offset(2);
   a.ldv = ld;
-  a.queries = pruned ? 1 : std::min(s.end - s.begin - query, most_queries);
+  a.queries = pruned ? 1 : std::min(s.end - first, most_queries);
   a.keys = s.keys;
   a.head_dim = layer.head_dim;
   a.scale = s.flat ? 0 : layer.score_scale;
   a.bias = s.bias;
   a.ld_bias = 0;
-  a.out = rows_.context + (pruned ? index : s.begin + query) * encoder_.hidden + column;
+  a.out = rows_.context + (pruned ? index : first) * encoder_.hidden + column;
   a.ldo = ld_hidden;
   a.scratch = scratch;
-  (attends_in_int8(layer, a.keys) ? e_.kernels->attention_u8s8 : e_.kernels->attention_f32)(a);
+
+  const std::size_t unmasked = unmasked_queries(encoder_.mask, s, first, a.queries);
+  if (unmasked < a.queries) attend_masked(layer, s, unmasked, a);
+  if (unmasked == 0) return;
+  a.queries = unmasked;
+  if (layer.relative && !s.flat) {
+    const Positions positions{ragged().positions(first, a.queries), ragged().positions(s.begin, a.keys)};
+    add_relative_scores(layer.relative, head, positions, *e_.kernels, scratch + attention_scratch(layer, sizes_.length),
+                        a);
+  }
+  run(*e_.kernels, layer, a);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

@@ -33,7 +33,8 @@ class EncoderPass {
 
   // Rows of the first hidden state, and the first layer's queries, keys and values of them.
   void embed(std::size_t item, std::byte* scratch) const;
-  // One head's context for a block of a sequence's queries.
+  // One head's context for a block of a sequence's queries, in scratch of as many bytes for sequences of that length.
+  static std::size_t attend_scratch(const EncoderLayer& layer, std::size_t length);
   void attend(std::size_t layer, std::size_t item, std::byte* scratch) const;
   // The layer behind its attention, and the next layer's queries, keys and values.
   void feed_forward(std::size_t layer, std::size_t item, std::byte* scratch) const;
@@ -50,6 +51,7 @@ class EncoderPass {
   void project(std::size_t layer, const Block& block, const engine::Rows& rows, const BlockRows& scratch) const;
   void project_first_rows(std::size_t layer, const Block& block, const engine::Rows& rows,
                           const BlockRows& scratch) const;
+  void attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin, kernels::AttentionF32 a) const;
   const float* residual(std::size_t layer, const Block& block, const BlockRows& scratch) const;
   float* output_row(std::size_t row) const;
 

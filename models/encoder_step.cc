@@ -41,10 +41,7 @@ std::size_t EncoderStep::scratch_bytes(std::span<const Tensor> inputs, std::span
 std::size_t EncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
   std::size_t bytes = BlockRows::bytes(widths_);
   const std::size_t length = input_sizes(encoder_, inputs).length;
-  for (const EncoderLayer& layer : encoder_.layers) {
-    bytes = std::max(bytes, kernels::attention_f32_scratch(length, length, layer.head_dim));
-    bytes = std::max(bytes, kernels::attention_u8s8_scratch(length, length, layer.head_dim));
-  }
+  for (const EncoderLayer& layer : encoder_.layers) bytes = std::max(bytes, EncoderPass::attend_scratch(layer, length));
   return bytes;
 }
 

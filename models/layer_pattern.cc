@@ -157,6 +157,19 @@ bool add_addends(const Matcher& m, const ShapeProbe& probe, ValueId id, const en
   return true;
 }
 
+// The operand of a Mul that is a float a row.
+ValueId row_factor(const Matcher& m, const ShapeProbe& probe, ValueId hidden) {
+  const Node* product = m.made_by(hidden, "Mul");
+  const auto& rows = probe.shape(hidden);
+  if (product == nullptr || product->inputs.size() != 2 || !rows || rows->size() != 3) return kNoValue;
+  for (ValueId id : product->inputs) {
+    const auto& shape = probe.shape(id);
+    if (!shape || m.graph().is_constant(id) || probe.type(id) != engine::DType::f32) continue;
+    if (shape->size() == 3 && (*shape)[0] == (*rows)[0] && (*shape)[1] == (*rows)[1] && (*shape)[2].is(1)) return id;
+  }
+  return kNoValue;
+}
+
 }  // namespace
 
 bool is_affine_norm(const Matcher& m, const ShapeProbe& probe, const Node& norm) {
@@ -189,8 +202,11 @@ std::optional<LayerPattern> match_layer(const Matcher& m, const ShapeProbe& prob
 
 EmbeddingsPattern match_embeddings(const Matcher& m, const ShapeProbe& probe, ValueId hidden) {
   EmbeddingsPattern pattern;
-  const Node* norm = m.made_by(hidden, "LayerNormalization");
   const auto& rows = probe.shape(hidden);
+  pattern.factor = row_factor(m, probe, hidden);
+  const Node* product = pattern.factor == kNoValue ? nullptr : m.uses().producer(hidden);
+  const ValueId normed = product ? Matcher::other_operand(*product, pattern.factor) : hidden;
+  const Node* norm = m.made_by(normed, "LayerNormalization");
   const bool is_norm = norm != nullptr && rows && rows->size() == 3 && is_affine_norm(m, probe, *norm);
   if (is_norm && add_addends(m, probe, norm->input(0), *rows, 0, pattern)) {
     bool any_table = false;
@@ -200,7 +216,7 @@ EmbeddingsPattern match_embeddings(const Matcher& m, const ShapeProbe& probe, Va
       return pattern;
     }
   }
-  return {{{kNoValue, hidden}}, nullptr};
+  return {{{kNoValue, hidden}}, nullptr, kNoValue};
 }
 
 }  // namespace sesame::models

@@ -39,10 +39,12 @@ struct EmbeddingsPattern {
     engine::ValueId input = engine::kNoValue;  // ids, or dense rows
   };
   std::vector<Addend> addends;
-  const engine::Node* norm = nullptr;  // null: none
+  const engine::Node* norm = nullptr;         // null: none
+  engine::ValueId factor = engine::kNoValue;  // float [batch, length, 1] that the rows are multiplied by, or none
 };
 
-// LayerNorm(sum of gathered rows). Anything else gives one dense addend, the value itself.
+// LayerNorm(sum of gathered rows), or that times a factor a row. Anything else gives one dense addend, the value
+// itself.
 EmbeddingsPattern match_embeddings(const engine::Matcher& m, const engine::ShapeProbe& probe, engine::ValueId hidden);
 
 // Whether a norm is over the last axis of [batch, length, hidden], with constant gamma and beta of its length, and

@@ -76,6 +76,7 @@ void RaggedBatch::lay_out_sequence(std::size_t b, const Mask& mask, const engine
   // Not `largest - bias <= kDropped`: where everything is -infinity, everything is kept.
   const auto kept = [&](std::size_t p) { return !(bias[p] < largest - kDropped); };
 
+  const bool kept_first = length_ > 0 && kept(0);
   bool plain = true;
   bool finite = true;
   for (std::size_t p = 0; p < length_; ++p) {
@@ -92,6 +93,9 @@ void RaggedBatch::lay_out_sequence(std::size_t b, const Mask& mask, const engine
   s.flat = finite && largest < 0 && (mask.kind != MaskKind::additive || largest <= -kSwallows);
   if (!plain && !s.flat) s.bias = bias;
 
+  // A first row that is the mean of all positions' values needs them all.
+  const bool averages = mask.masked_queries == MaskedQueries::uniform && !kept_first;
+  if (queries == Queries::first && averages) queries = Queries::all;
   std::size_t next_key = 0;
   for (std::size_t p = 0; p < length_ && queries != Queries::keys; ++p) {
     if (next_key < s.keys && positions_[s.begin + next_key] == p) {

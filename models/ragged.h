@@ -20,9 +20,18 @@ enum class MaskKind {
   keep_if_true,  // bool: where false, the score is replaced by `fill`
 };
 
+// What a position that the mask drops has for a context of its own, when its output is asked for.
+enum class MaskedQueries {
+  as_others,          // the keys alone decide
+  zero,               // nothing: its probabilities are cleared
+  zero_without_keys,  // as others, but nothing where the mask keeps no key: all probabilities are cleared
+  uniform,            // the mean of all positions' values: each of its scores was replaced by the same number
+};
+
 struct Mask {
   MaskKind kind = MaskKind::none;
   float fill = 0;
+  MaskedQueries masked_queries = MaskedQueries::as_others;  // others only where a bool mask drops
 };
 
 struct Sequence {
@@ -30,7 +39,7 @@ struct Sequence {
   std::size_t keys = 0;         // rows [begin, begin + keys)
   std::size_t end = 0;          // one past the last row
   std::size_t first_row = 0;    // the row of position 0
-  bool flat = false;            // every score was replaced by the same number: attention is uniform
+  bool flat = false;            // every score was replaced by the same number: attention is uniform; all are masked
   const float* bias = nullptr;  // [keys], added to the scores of every query, or null
 };
 
@@ -56,6 +65,9 @@ class RaggedBatch {
   std::size_t batch() const { return batch_; }
   std::size_t length() const { return length_; }
   std::size_t position(std::size_t row) const { return positions_[row]; }
+  std::span<const std::uint32_t> positions(std::size_t row, std::size_t count) const {
+    return {positions_ + row, count};
+  }
   std::size_t sequence_of(std::size_t row) const { return sequence_of_[row]; }
 
  private:

@@ -49,12 +49,15 @@ Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes) {
   return Linear(parts, precision_of(**nodes.begin()));
 }
 
-EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention) {
+EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention,
+                        const std::shared_ptr<const RelativePlaces>& known_places) {
   EncoderLayer layer;
   layer.heads = p.attention.heads;
   layer.head_dim = p.attention.head_dim;
   layer.score_scale = p.attention.scale;
   layer.attention = attention;
+  layer.relative =
+      make_relative_attention(p.attention.relative, p.attention.heads, precision_of(*p.query), known_places);
   layer.query_key_value = pack(graph, {p.query, p.key, p.value});
   layer.attn_out = pack(graph, {p.attn_out});
   layer.attn_norm = layer_norm(graph, *p.attn_norm);
@@ -69,6 +72,7 @@ Embeddings make_embeddings(const Graph& graph, const EmbeddingsPattern& p) {
   Embeddings embeddings;
   for (const auto& addend : p.addends) embeddings.tables.push_back(graph.constant(addend.table));
   if (p.norm != nullptr) embeddings.norm = layer_norm(graph, *p.norm);
+  embeddings.scaled = p.factor != kNoValue;
   return embeddings;
 }
 
@@ -86,6 +90,10 @@ class ChainRecogniser {
     }
     for (const Chain& chain : chains) replace(chain, report);
     for (auto& [at, node] : replacements_) graph_.nodes[at] = std::move(node);
+    if (!added_.empty()) {
+      for (Node& node : added_) graph_.nodes.push_back(std::move(node));
+      engine::sort_topologically(graph_);
+    }
     engine::remove_dead_nodes(graph_);
     return std::move(alone_);
   }
@@ -145,7 +153,8 @@ class ChainRecogniser {
     }
     const AttentionPattern& a = last.attention;
     const AttentionPattern& b = next.attention;
-    return a.mask == b.mask && a.mask_meaning.kind == b.mask_meaning.kind && a.mask_meaning.fill == b.mask_meaning.fill;
+    return a.mask == b.mask && a.mask_meaning.kind == b.mask_meaning.kind &&
+           a.mask_meaning.fill == b.mask_meaning.fill && a.mask_meaning.masked_queries == b.mask_meaning.masked_queries;
   }
 
   void replace(const Chain& chain, Recognition& report) {
@@ -153,7 +162,11 @@ class ChainRecogniser {
     const AttentionPattern& attention = chain.front().attention;
     Encoder encoder;
     encoder.embeddings = make_embeddings(graph_, embeddings);
-    for (const LayerPattern& layer : chain) encoder.layers.push_back(make_layer(graph_, layer, attention_));
+    std::shared_ptr<const RelativePlaces> places;
+    for (const LayerPattern& layer : chain) {
+      encoder.layers.push_back(make_layer(graph_, layer, attention_, places));
+      places = encoder.layers.back().relative.places;
+    }
     encoder.hidden = attention.heads * attention.head_dim;
     encoder.mask = attention.mask == kNoValue ? Mask{} : attention.mask_meaning;
 
@@ -165,7 +178,10 @@ class ChainRecogniser {
       node.inputs.push_back(addend.input);
       limit_positions(probe_, graph_.constant(addend.table), addend.input, report);
     }
-    if (attention.mask != kNoValue) node.inputs.push_back(attention.mask);
+    if (attention.mask != kNoValue) {
+      node.inputs.push_back(attention.pair_mask ? add_key_mask(graph_, *attention.pair_mask, added_) : attention.mask);
+    }
+    if (embeddings.factor != kNoValue) node.inputs.push_back(embeddings.factor);
     const ValueId hidden = chain.back().output;
     const Node* first_row = first_row_reader(m_, hidden);
     encoder.first_row_only = first_row != nullptr;
@@ -182,6 +198,7 @@ class ChainRecogniser {
   AttentionPrecision attention_;
   std::vector<LoneAttention> alone_;
   std::vector<std::pair<std::size_t, Node>> replacements_;
+  std::vector<Node> added_;
 };
 
 }  // namespace

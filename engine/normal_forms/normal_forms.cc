@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "engine/folding.h"
@@ -51,11 +52,27 @@ bool quantizes_activations(const Graph& graph) {
   });
 }
 
+// What to read in a value's place: for a small constant the first one that is equal to it, since exporters make one for
+// each reader; for others themselves.
+std::vector<ValueId> merge_small_constants(const Graph& graph) {
+  constexpr std::size_t kSmall = 64;  // bytes
+  std::map<std::tuple<DType, Shape, std::string>, ValueId> first;
+  std::vector<ValueId> alias(graph.value_count());
+  for (std::size_t v = 0; v < alias.size(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    const Tensor& t = graph.constant(id);
+    alias[v] = id;
+    if (!t || t.bytes() > kSmall) continue;
+    const std::string bytes(static_cast<const char*>(t.raw()), t.bytes());
+    alias[v] = first.try_emplace({t.type(), t.shape(), bytes}, id).first->second;
+  }
+  return alias;
+}
+
 }  // namespace
 
 void merge_common_nodes(Graph& graph) {
-  std::vector<ValueId> alias(graph.value_count());
-  for (std::size_t v = 0; v < alias.size(); ++v) alias[v] = static_cast<ValueId>(v);
+  std::vector<ValueId> alias = merge_small_constants(graph);
   std::map<std::pair<std::string, std::vector<ValueId>>, std::vector<std::size_t>> seen;
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     Node& node = graph.nodes[n];

@@ -30,6 +30,7 @@ void run(const float* pa, const float* pb, const float* pc, const std::int32_t* 
   store(r->to_float, to_float(i));
   store(r->from_bits, from_bits(i));
   store(r->lookup, lookup16(pb, i));
+  store(r->gather, gather(pb, i & splat(7)));
   store(r->splat, splat(pa[3]));
   store_ints(r->to_int, to_int(a));
   store_ints(r->bits, bits(a));

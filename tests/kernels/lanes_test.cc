@@ -54,6 +54,7 @@ LaneResults expected(const float* a, const float* b, const float* c, const std::
     r.to_float[l] = static_cast<float>(i[l]);
     std::memcpy(&r.from_bits[l], &i[l], 4);
     r.lookup[l] = b[i[l] & 15];
+    r.gather[l] = b[i[l] & 7];
     r.splat[l] = a[3];
     const bool fits = a[l] >= -2147483648.0f && a[l] < 2147483648.0f;
     r.to_int[l] = fits ? static_cast<std::int32_t>(std::nearbyint(a[l])) : std::numeric_limits<std::int32_t>::min();
@@ -97,6 +98,7 @@ void check_same(const LaneResults& want, const LaneResults& got) {
   CHECK_FLOATS(to_float);
   CHECK_FLOATS(from_bits);
   CHECK_FLOATS(lookup);
+  CHECK_FLOATS(gather);
   CHECK_FLOATS(splat);
   CHECK_INTS(to_int);
   CHECK_INTS(bits);

@@ -25,6 +25,16 @@ TEST_CASE("Nodes that compute the same become one, layer after layer") {
   CHECK(g.graph.nodes.size() == 3);
 }
 
+TEST_CASE("Nodes that read equal small constants are one") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, 4});
+  const auto plus = [&](float number) { return g.node("Add", {x, g.constant(Tensor::scalar(number))}); };
+  const ValueId one = plus(1), again = plus(1), two = plus(2);
+  g.output(g.node("Mul", {g.node("Mul", {one, again}), two}));
+  merge_common_nodes(g.graph);
+  CHECK(count(g.graph, "Add") == 2);
+}
+
 TEST_CASE("Nodes that differ in an attribute, an input or an output's name stay apart") {
   SmallGraph g;
   const ValueId x = g.input("x", {-1, 4});
@@ -67,13 +77,25 @@ TEST_CASE("The shape of a value inside is taken from an input") {
   for (std::size_t i = 0; i < want.size(); ++i) CHECK(equal_bits(got[i], want[i]));
 }
 
-TEST_CASE("A shape that no input has stays where it is") {
+TEST_CASE("A dimension that is an input's several times is taken from it") {
   SmallGraph g;
   const ValueId x = g.input("x", {-1, -1});
   const ValueId twice = g.node("Concat", {x, x}, {{"axis", std::int64_t{0}}});
   g.output(g.node("Shape", {twice}));
   anchor_shapes(g.graph);
-  CHECK(g.graph.nodes.back().inputs[0] == twice);
+  for (const Node& node : g.graph.nodes) {
+    if (node.is("Shape")) CHECK(node.inputs[0] == x);
+  }
+  CHECK(to_int64s(run(g.graph, {random_floats({3, 5}, 1)})[0]) == std::vector<std::int64_t>{6, 5});
+}
+
+TEST_CASE("A shape that no input has stays where it is") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1});
+  const ValueId flat = g.node("Reshape", {x, g.constant(Tensor::of<std::int64_t>({1}, {-1}))});
+  g.output(g.node("Shape", {flat}));
+  anchor_shapes(g.graph);
+  CHECK(g.graph.nodes.back().inputs[0] == flat);
 }
 
 TEST_CASE("Nodes without inputs are refused by name, or pass through to the plan that does") {

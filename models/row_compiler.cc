@@ -35,7 +35,16 @@ bool is_sum_of_activations(const Matcher& m, const Node* node) {
 }
 
 bool same_mask(const AttentionPattern& a, const AttentionPattern& b) {
-  return a.mask == b.mask && a.mask_meaning.kind == b.mask_meaning.kind && a.mask_meaning.fill == b.mask_meaning.fill;
+  const Mask& x = a.mask_meaning;
+  const Mask& y = b.mask_meaning;
+  return a.mask == b.mask && x.kind == y.kind && x.fill == y.fill && x.masked_queries == y.masked_queries;
+}
+
+// Whether the attention is one of rows and keys alone.
+bool is_plain(const AttentionPattern& a) {
+  const MaskedQueries queries = a.mask_meaning.masked_queries;
+  return !a.relative && !a.pair_mask &&
+         (queries == MaskedQueries::as_others || queries == MaskedQueries::zero_where_nan);
 }
 
 bool is_activation(const Node& node) { return node.is("Gelu") || node.is("Relu") || node.is("Tanh"); }
@@ -393,7 +402,7 @@ std::size_t count_together(const Matcher& m, const ShapeProbe& probe, std::span<
   for (std::size_t i = 0; i < attentions.size(); ++i) {
     const AttentionPattern& a = attentions[i];
     const auto& own = *probe.shape(a.query);
-    if (own[0] != shape[0] || own[1] != shape[1] || !same_mask(a, attentions[0])) return i;
+    if (own[0] != shape[0] || own[1] != shape[1] || !same_mask(a, attentions[0]) || !is_plain(a)) return i;
     const std::set<ValueId> foreign = rows.behind(contexts);
     for (ValueId id : {a.query, a.key, a.value, a.mask}) {
       const std::set<ValueId> sources = id == a.mask ? std::set<ValueId>{id} : rows.sources(id, contexts);

@@ -178,6 +178,12 @@ void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t i
   a.out = rows(attention.context, found.first);
   a.ldo = strides_[attention.context.buffer];
   a.scratch = scratch;
+  if (encoder_.mask.masked_queries == MaskedQueries::zero_where_nan && s.empty) {
+    for (std::size_t m = 0; m < a.queries; ++m) {
+      std::fill_n(a.out + static_cast<std::ptrdiff_t>(m) * a.ldo, a.head_dim, 0.0f);
+    }
+    return;
+  }
   (attends_in_int8(attention, a.keys) ? e.kernels->attention_u8s8 : e.kernels->attention_f32)(a);
 }
 

@@ -140,6 +140,11 @@ class EncoderGraph {
       const ValueId q = linear(x, kHidden, kHidden), k = linear(x, kHidden, kHidden);
       return {q, k, linear(x, kHidden, kHidden)};
     }
+    if (s_.projection == EncoderStyle::Projection::convolution) {
+      const ValueId channels = transpose(x, {0, 2, 1});
+      const ValueId q = convolution(channels), k = convolution(channels);
+      return {q, k, convolution(channels)};
+    }
     const ValueId all = linear(x, kHidden, 3 * kHidden);
     if (!s_.split_slices)
       return g_.nodes("Split", {all, g_.ints({kHidden, kHidden, kHidden})}, 3, {{"axis", std::int64_t{-1}}});
@@ -148,6 +153,13 @@ class EncoderGraph {
       parts.push_back(g_.node("Slice", {all, g_.ints({i * kHidden}), g_.ints({(i + 1) * kHidden}), g_.ints({2})}));
     }
     return parts;
+  }
+
+  // Of [batch, hidden, length], turned back.
+  ValueId convolution(ValueId x) {
+    return transpose(g_.node("Conv", {x, weight({kHidden, kHidden / s_.groups, 1}), weight({kHidden})},
+                             {{"group", s_.groups}, {"kernel_shape", List{1}}}),
+                     {0, 2, 1});
   }
 
   // [batch, heads, length, dim] of [batch, length, hidden]

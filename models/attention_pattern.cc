@@ -28,6 +28,7 @@ class AttentionMatch {
     if (!match_scores(softmax.input(0), 1) || !match_query_and_key()) return std::nullopt;
     if (!match_context(softmax.output(0)) || !check_mask() || !match_relative()) return std::nullopt;
     pattern_.scale = static_cast<float>(scale_);
+    pattern_.softmax = softmax.output(0);
     return pattern_;
   }
 
@@ -130,6 +131,23 @@ class AttentionMatch {
     return true;
   }
 
+  // Probabilities behind Where(IsNaN(p), 0, p), torch's answer to texts that the mask leaves nothing of.
+  ValueId through_guard(ValueId probabilities) {
+    const auto& readers = m_.uses().readers(probabilities);
+    if (readers.size() != 2 || m_.uses().is_graph_output(probabilities)) return probabilities;
+    for (const int n : readers) {
+      const Node& where = m_.graph().nodes[static_cast<std::size_t>(n)];
+      if (!where.is("Where") || where.input(2) != probabilities) continue;
+      const Node* is_nan = m_.made_by(where.input(0), "IsNaN");
+      const bool guards = is_nan != nullptr && is_nan->input(0) == probabilities &&
+                          m_.uses().has_one_reader(where.input(0)) && scalar_of(m_, probe_, where.input(1)) == 0.0f;
+      if (!guards) continue;
+      if (pattern_.mask != kNoValue) pattern_.mask_meaning.masked_queries = MaskedQueries::zero_where_nan;
+      return where.output(0);
+    }
+    return probabilities;
+  }
+
   // Probabilities behind a Where that clears those that the mask dropped, and a Reshape that merges heads with the
   // batch.
   ValueId through_cleared(ValueId probabilities) {
@@ -150,7 +168,7 @@ class AttentionMatch {
 
   // From the softmax's output to the merged heads.
   bool match_context(ValueId probabilities) {
-    probabilities = through_cleared(probabilities);
+    probabilities = through_cleared(through_guard(probabilities));
     const Node* product = reader(probabilities, "MatMul");
     if (product == nullptr || product->input(0) != probabilities)
       return fail(probabilities, "MatMul(probabilities, value)");

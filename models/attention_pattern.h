@@ -21,6 +21,7 @@ struct AttentionPattern {
   engine::ValueId key = engine::kNoValue;
   engine::ValueId value = engine::kNoValue;
   engine::ValueId context = engine::kNoValue;
+  engine::ValueId softmax = engine::kNoValue;  // what it was found from
   std::size_t heads = 0;
   std::size_t head_dim = 0;
   float scale = 1;

@@ -145,6 +145,7 @@ std::size_t attention_scratch(const EncoderLayer& layer, std::size_t length) {
 std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t first, std::size_t count) {
   if (mask.masked_queries == MaskedQueries::as_others) return count;
   if (mask.masked_queries == MaskedQueries::zero_without_keys) return s.flat ? 0 : count;
+  if (mask.masked_queries == MaskedQueries::zero_where_nan) return s.empty ? 0 : count;
   const std::size_t end = s.flat ? s.begin : s.begin + s.keys;
   return first < end ? std::min(count, end - first) : 0;
 }

@@ -19,16 +19,6 @@ std::vector<const Node*> readers_of(const Matcher& m, ValueId id) {
   return out;
 }
 
-// Over the last axis of [batch, length, hidden], with constant gamma and beta of its length, and no statistics.
-bool is_affine_norm(const Matcher& m, const ShapeProbe& probe, const Node& norm) {
-  const auto& shape = probe.shape(norm.input(0));
-  if (!norm.is("LayerNormalization") || norm.outputs.size() != 1 || !shape || shape->size() != 3) return false;
-  const std::int64_t axis = norm.attributes.integer("axis", -1);
-  const std::int64_t hidden = shape->back().is_constant() ? shape->back().first : 0;
-  return (axis == -1 || axis == 2) && hidden > 0 && m.is_vector(norm.input(1), hidden) &&
-         m.is_vector(norm.input(2), hidden);
-}
-
 class LayerMatch {
  public:
   LayerMatch(const Matcher& m, const ShapeProbe& probe, const AttentionPattern& attention, Mismatch& why)
@@ -181,6 +171,29 @@ ValueId row_factor(const Matcher& m, const ShapeProbe& probe, ValueId hidden) {
 }
 
 }  // namespace
+
+bool is_affine_norm(const Matcher& m, const ShapeProbe& probe, const Node& norm) {
+  const auto& shape = probe.shape(norm.input(0));
+  if (!norm.is("LayerNormalization") || norm.outputs.size() != 1 || !shape || shape->size() != 3) return false;
+  const std::int64_t axis = norm.attributes.integer("axis", -1);
+  const std::int64_t hidden = shape->back().is_constant() ? shape->back().first : 0;
+  return (axis == -1 || axis == 2) && hidden > 0 && m.is_vector(norm.input(1), hidden) &&
+         m.is_vector(norm.input(2), hidden);
+}
+
+const Node* first_row_reader(const Matcher& m, ValueId hidden) {
+  const Node* found = nullptr;
+  if (m.uses().is_graph_output(hidden)) return nullptr;
+  for (int n : m.uses().readers(hidden)) {
+    const Node& node = m.graph().nodes[static_cast<std::size_t>(n)];
+    if (found != nullptr || !node.is("Gather") || node.attributes.integer("axis", 0) != 1) return nullptr;
+    const engine::Tensor& index = m.graph().constant(node.input(1));
+    const bool integer = index && (index.type() == engine::DType::i64 || index.type() == engine::DType::i32);
+    if (!integer || index.rank() != 0 || engine::to_int64s(index)[0] != 0 || node.output(0) == kNoValue) return nullptr;
+    found = &node;
+  }
+  return found;
+}
 
 std::optional<LayerPattern> match_layer(const Matcher& m, const ShapeProbe& probe, const AttentionPattern& attention,
                                         Mismatch& why) {

@@ -47,4 +47,11 @@ struct EmbeddingsPattern {
 // itself.
 EmbeddingsPattern match_embeddings(const engine::Matcher& m, const engine::ShapeProbe& probe, engine::ValueId hidden);
 
+// Whether a norm is over the last axis of [batch, length, hidden], with constant gamma and beta of its length, and
+// gives no statistics.
+bool is_affine_norm(const engine::Matcher& m, const engine::ShapeProbe& probe, const engine::Node& norm);
+
+// The node that reads position 0 of the hidden state, when nothing else of it is read.
+const engine::Node* first_row_reader(const engine::Matcher& m, engine::ValueId hidden);
+
 }  // namespace sesame::models

@@ -4,6 +4,7 @@
 
 #include "engine/shape_probe.h"
 #include "models/encoder_step.h"
+#include "models/row_encoder_step.h"
 
 namespace sesame {
 
@@ -28,6 +29,9 @@ double executed_macs(const LoadedModel& model, std::span<const std::size_t> leng
   for (std::size_t n = 0; n < plan.steps(); ++n) {
     if (const auto* encoder = dynamic_cast<const models::EncoderStep*>(&plan.step(n))) {
       total += models::multiply_adds(encoder->encoder(), lengths);
+      recognised = true;
+    } else if (const auto* rows = dynamic_cast<const models::RowEncoderStep*>(&plan.step(n))) {
+      total += models::multiply_adds(rows->encoder(), lengths);
       recognised = true;
     } else {
       total += plan.step(n).multiply_adds_per_row() * rows_of(probe, plan.graph().nodes[n].input(0), lengths);

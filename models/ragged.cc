@@ -92,6 +92,7 @@ void RaggedBatch::lay_out_sequence(std::size_t b, const Mask& mask, const engine
   // Where everything is -infinity or NaN the bias stays, and the answer is NaN, as the graph's softmax has it.
   s.flat = finite && largest < 0 && (mask.kind != MaskKind::additive || largest <= -kSwallows);
   if (!plain && !s.flat) s.bias = bias;
+  s.empty = length_ > 0 && largest == -std::numeric_limits<float>::infinity() && !std::isnan(bias[0]);
 
   // A first row that is the mean of all positions' values needs them all.
   const bool averages = mask.masked_queries == MaskedQueries::uniform && !kept_first;

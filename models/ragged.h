@@ -25,6 +25,7 @@ enum class MaskedQueries {
   as_others,          // the keys alone decide
   zero,               // nothing: its probabilities are cleared
   zero_without_keys,  // as others, but nothing where the mask keeps no key: all probabilities are cleared
+  zero_where_nan,     // as others, but nothing where the mask adds -infinity everywhere: NaN is cleared
   uniform,            // the mean of all positions' values: each of its scores was replaced by the same number
 };
 
@@ -40,6 +41,7 @@ struct Sequence {
   std::size_t end = 0;          // one past the last row
   std::size_t first_row = 0;    // the row of position 0
   bool flat = false;            // every score was replaced by the same number: attention is uniform; all are masked
+  bool empty = false;           // the mask adds -infinity everywhere
   const float* bias = nullptr;  // [keys], added to the scores of every query, or null
 };
 

@@ -8,6 +8,8 @@
 #include "engine/shape_probe.h"
 #include "models/encoder_step.h"
 #include "models/layer_pattern.h"
+#include "models/row_compiler.h"
+#include "models/row_recognition.h"
 
 namespace sesame::models {
 
@@ -69,31 +71,37 @@ Embeddings make_embeddings(const Graph& graph, const EmbeddingsPattern& p) {
   return embeddings;
 }
 
-class Recogniser {
+class ChainRecogniser {
  public:
-  Recogniser(Graph& graph, AttentionPrecision attention)
+  ChainRecogniser(Graph& graph, AttentionPrecision attention)
       : graph_(graph), m_(graph), probe_(graph), attention_(attention) {}
 
-  Recognition run() {
-    for (const Chain& chain : find_chains()) replace(chain);
+  // Replaces chains of layers; returns the attentions that are in none, and why.
+  std::vector<LoneAttention> run(Recognition& report) {
+    const std::vector<Chain> chains = find_chains(report);
+    if (is_better_as_one(chains)) {
+      leave(chains, report);
+      return std::move(alone_);
+    }
+    for (const Chain& chain : chains) replace(chain, report);
     for (auto& [at, node] : replacements_) graph_.nodes[at] = std::move(node);
     if (!added_.empty()) {
       for (Node& node : added_) graph_.nodes.push_back(std::move(node));
       engine::sort_topologically(graph_);
     }
     engine::remove_dead_nodes(graph_);
-    return std::move(report_);
+    return std::move(alone_);
   }
 
  private:
-  std::vector<Chain> find_chains() {
+  std::vector<Chain> find_chains(Recognition& report) {
     std::vector<Chain> chains;
     for (const Node& node : graph_.nodes) {
       if (!is_attention_softmax(probe_, node)) continue;
-      ++report_.layers_total;
+      ++report.layers_total;
       const std::optional<LayerPattern> layer = find_layer(node);
       if (!layer) continue;
-      ++report_.layers_recognised;
+      ++report.layers_recognised;
       if (!chains.empty() && continues(chains.back().back(), *layer)) {
         chains.back().push_back(*layer);
       } else {
@@ -108,16 +116,25 @@ class Recogniser {
     if (const auto attention = match_attention(m_, probe_, softmax, why)) {
       if (auto layer = match_layer(m_, probe_, *attention, why)) return layer;
     }
-    const Node* found = why.at == kNoValue ? nullptr : m_.uses().producer(why.at);
-    Unfused unfused;
-    unfused.node = found && !found->name.empty() ? found->name
-                   : why.at == kNoValue          ? softmax.name
-                                                 : graph_.value(why.at).name;
-    unfused.op = found ? found->op : "";
-    unfused.expected = why.expected;
-    unfused.found = found ? found->op : "a graph input or constant";
-    report_.unfused.push_back(std::move(unfused));
+    alone_.push_back({softmax.output(0), describe_mismatch(m_, softmax, why)});
     return std::nullopt;
+  }
+
+  // Whether layers that do not follow each other have but work on rows between them: a second feed-forward network, an
+  // output of the graph.
+  bool is_better_as_one(const std::vector<Chain>& chains) const {
+    std::vector<AttentionPattern> attentions;
+    for (const Chain& chain : chains) {
+      for (const LayerPattern& layer : chain) attentions.push_back(layer.attention);
+    }
+    return chains.size() > 1 && alone_.empty() && count_together(m_, probe_, attentions) == attentions.size();
+  }
+
+  void leave(const std::vector<Chain>& chains, Recognition& report) {
+    for (const Chain& chain : chains) {
+      for (const LayerPattern& layer : chain) alone_.push_back({layer.attention.softmax, {}});
+      report.layers_recognised -= static_cast<int>(chain.size());
+    }
   }
 
   // Whether `next` reads `last`'s output, which nothing else does, under the same mask.
@@ -135,37 +152,7 @@ class Recogniser {
            a.mask_meaning.fill == b.mask_meaning.fill && a.mask_meaning.masked_queries == b.mask_meaning.masked_queries;
   }
 
-  // The node that reads position 0 of the hidden state, when nothing else of it is read.
-  const Node* first_row_reader(ValueId hidden) const {
-    const Node* found = nullptr;
-    if (m_.uses().is_graph_output(hidden)) return nullptr;
-    for (int n : m_.uses().readers(hidden)) {
-      const Node& node = graph_.nodes[static_cast<std::size_t>(n)];
-      if (found != nullptr || !node.is("Gather") || node.attributes.integer("axis", 0) != 1) return nullptr;
-      const engine::Tensor& index = graph_.constant(node.input(1));
-      const bool integer = index && (index.type() == engine::DType::i64 || index.type() == engine::DType::i32);
-      if (!integer || index.rank() != 0 || engine::to_int64s(index)[0] != 0 || node.output(0) == kNoValue)
-        return nullptr;
-      found = &node;
-    }
-    return found;
-  }
-
-  // The longest sequence that a table has rows for, when its ids count the positions: p + offset at position p.
-  std::optional<std::int64_t> most_positions(const EmbeddingsPattern::Addend& addend) const {
-    if (addend.table == kNoValue || !probe_.follows_from_shapes(addend.input)) return std::nullopt;
-    const engine::Tensor& value = probe_.value(addend.input);
-    if (value.type() != engine::DType::i64 && value.type() != engine::DType::i32) return std::nullopt;
-    const std::vector<std::int64_t> ids = engine::to_int64s(value);
-    if (ids.size() < 2 || value.shape().back() < 2 || ids[0] < 0) return std::nullopt;
-    const auto length = static_cast<std::size_t>(value.shape().back());
-    for (std::size_t p = 1; p < length; ++p) {
-      if (ids[p] != ids[p - 1] + 1) return std::nullopt;
-    }
-    return graph_.constant(addend.table).dim(0) - ids[0];
-  }
-
-  void replace(const Chain& chain) {
+  void replace(const Chain& chain, Recognition& report) {
     const EmbeddingsPattern embeddings = match_embeddings(m_, probe_, chain.front().input);
     const AttentionPattern& attention = chain.front().attention;
     Encoder encoder;
@@ -184,20 +171,18 @@ class Recogniser {
     node.name = chain.front().attn_norm->name;
     for (const auto& addend : embeddings.addends) {
       node.inputs.push_back(addend.input);
-      if (const auto most = most_positions(addend)) {
-        report_.position_rows = std::min(report_.position_rows.value_or(*most), *most);
-      }
+      limit_positions(probe_, graph_.constant(addend.table), addend.input, report);
     }
     if (attention.mask != kNoValue) {
       node.inputs.push_back(attention.pair_mask ? add_key_mask(graph_, *attention.pair_mask, added_) : attention.mask);
     }
     if (embeddings.factor != kNoValue) node.inputs.push_back(embeddings.factor);
     const ValueId hidden = chain.back().output;
-    const Node* first_row = first_row_reader(hidden);
+    const Node* first_row = first_row_reader(m_, hidden);
     encoder.first_row_only = first_row != nullptr;
     const ValueId output = first_row ? first_row->output(0) : hidden;
     node.outputs = {output};
-    for (std::string& line : encoder.describe()) report_.structs.push_back(std::move(line));
+    for (std::string& line : encoder.describe()) report.structs.push_back(std::move(line));
     node.step = std::make_shared<EncoderStep>(std::move(encoder));
     replacements_.emplace_back(static_cast<std::size_t>(m_.uses().producer_index(output)), std::move(node));
   }
@@ -206,7 +191,7 @@ class Recogniser {
   Matcher m_;
   ShapeProbe probe_;
   AttentionPrecision attention_;
-  Recognition report_;
+  std::vector<LoneAttention> alone_;
   std::vector<std::pair<std::size_t, Node>> replacements_;
   std::vector<Node> added_;
 };
@@ -214,7 +199,11 @@ class Recogniser {
 }  // namespace
 
 Recognition recognise_encoders(Graph& graph, AttentionPrecision attention) {
-  return Recogniser(graph, attention).run();
+  Recognition report;
+  std::vector<LoneAttention> alone = ChainRecogniser(graph, attention).run(report);
+  recognise_row_encoders(graph, attention, alone, report);
+  for (LoneAttention& each : alone) report.unfused.push_back(std::move(each.why));
+  return report;
 }
 
 SourceGraph describe_source(const Graph& graph) {

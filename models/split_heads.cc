@@ -26,6 +26,7 @@ ReshapeKind kind_of(const ProbedShape& from, const ProbedShape& to) {
   if (from == to) return ReshapeKind::relays;
   if (from.size() == 4 && to.size() == 3) return merges_heads(from, to) ? ReshapeKind::relays : ReshapeKind::other;
   if (from.size() != 3 || to.size() != 4) return ReshapeKind::other;
+  if (merges_heads(to, from)) return ReshapeKind::relays;
   const bool same_rows = to[0] == from[0] && to[1] == from[1];
   return same_rows && to[2].is_constant() && to[3].is_constant() ? ReshapeKind::splits : ReshapeKind::other;
 }

@@ -111,7 +111,9 @@ void to_normal_forms(Graph& graph) {
     }
     form_layernorms(graph);
     form_gelus(graph);
+    if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
     if (sink_row_reshapes(graph)) fold_constants(graph);
+    if (sink_expands(graph)) merge_common_nodes(graph);
   }
   form_linears(graph);
   anchor_shapes(graph);

@@ -55,6 +55,15 @@ void form_gelus(Graph& graph);
 // Returns whether anything changed.
 bool sink_row_reshapes(Graph& graph);
 
+// An Expand moves behind what works on each element alone, where nothing is gained by doing that on more of them: masks
+// are then made from what they are given, [batch, length], and spread out last. Returns whether anything changed.
+bool sink_expands(Graph& graph);
+
+// A convolution of [batch, channels, length] by a kernel of one position becomes a product of [batch, length, channels] by
+// a matrix, or by one for each group; transposes move behind what works on each element alone, and meet. Returns whether
+// there was any.
+bool multiply_pointwise_convolutions(Graph& graph);
+
 // Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
 // dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must
 // not keep a fused region alive. Costs nothing once a plan is bound.

@@ -64,7 +64,7 @@ TEST_CASE("Anything between a layer's parts leaves the layer unfused, and the ot
   }
 }
 
-TEST_CASE("A residual of another value is not the layer's") {
+TEST_CASE("A residual of another value is not BERT's layer, but one of rows") {
   Graph graph = bert();
   for (Node& node : graph.nodes) {
     if (!node.is("Add")) continue;
@@ -78,7 +78,8 @@ TEST_CASE("A residual of another value is not the layer's") {
         node.inputs[left->is("Linear", engine::kSesame) ? 0 : 1];
     break;
   }
-  CHECK(recognised(graph) == 1);
+  CHECK(recognised(graph) == 2);
+  CHECK(test::count(prepare(graph).plan->graph(), "RowEncoder") == 1);
 }
 
 TEST_CASE("A projection to one column, spread by the residual, is no layer's") {

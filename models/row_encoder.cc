@@ -1,0 +1,125 @@
+#include "models/row_encoder.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/arena_layout.h"
+
+namespace sesame::models {
+
+namespace {
+
+// Calls fn(view, is_written) for each view of the operation.
+template <class Fn>
+void for_each_view(const RowOp& op, Fn&& fn) {
+  std::visit(
+      [&](const auto& o) {
+        if constexpr (requires { o.x; }) fn(o.x);
+        if constexpr (requires { o.y; }) fn(o.y);
+        if constexpr (requires { o.residual; }) {
+          if (o.adds_residual) fn(o.residual);
+        }
+        if constexpr (requires { o.out; }) fn(o.out);
+      },
+      op);
+}
+
+struct Lifetime {
+  std::size_t first = static_cast<std::size_t>(-1);
+  std::size_t last = 0;
+
+  void extend(std::size_t time) {
+    first = std::min(first, time);
+    last = std::max(last, time);
+  }
+  bool is_used() const { return first <= last; }
+};
+
+// Places the buffers that are `shared` or not; returns the floats a row that they need together.
+std::size_t place(std::vector<RowBuffer>& buffers, const std::vector<Lifetime>& lifetimes, bool shared) {
+  std::vector<engine::Buffer> placed;
+  std::vector<RowBuffer*> order;
+  for (std::size_t b = 0; b < buffers.size(); ++b) {
+    if (buffers[b].shared != shared || !lifetimes[b].is_used()) continue;
+    placed.push_back({buffers[b].width * sizeof(float), lifetimes[b].first, lifetimes[b].last});
+    order.push_back(&buffers[b]);
+  }
+  const std::size_t bytes = engine::lay_out(placed);
+  for (std::size_t i = 0; i < order.size(); ++i) order[i]->offset = placed[i].offset / sizeof(float);
+  return bytes / sizeof(float);
+}
+
+}  // namespace
+
+void place_buffers(RowEncoder& encoder) {
+  std::vector<Lifetime> shared(encoder.buffers.size()), local(encoder.buffers.size());
+  std::size_t time = 0;
+  for (std::size_t p = 0; p < encoder.programs.size(); ++p) {
+    for (const RowOp& op : encoder.programs[p]) {
+      for_each_view(op, [&](const RowView& view) {
+        shared[view.buffer].extend(2 * p);
+        local[view.buffer].extend(time);
+      });
+      ++time;
+    }
+    if (p == encoder.attentions.size()) continue;
+    const RowAttention& a = encoder.attentions[p];
+    for (const RowView* view : {&a.query, &a.key, &a.value, &a.context}) shared[view->buffer].extend(2 * p + 1);
+  }
+  encoder.shared_floats = place(encoder.buffers, shared, true);
+  encoder.block_floats = place(encoder.buffers, local, false);
+  encoder.widest_input = 0;
+  for (const RowProgram& program : encoder.programs) {
+    for (const RowOp& op : program) {
+      const auto* linear = std::get_if<LinearRows>(&op);
+      if (linear != nullptr) encoder.widest_input = std::max(encoder.widest_input, linear->x.width);
+    }
+  }
+}
+
+std::size_t RowEncoder::weight_bytes() const {
+  std::size_t bytes = 0;
+  for (const RowProgram& program : programs) {
+    for (const RowOp& op : program) bytes += models::weight_bytes(op);
+  }
+  return bytes;
+}
+
+std::vector<std::string> RowEncoder::describe() const {
+  std::size_t linears = 0, int8 = 0;
+  for (const RowProgram& program : programs) {
+    for (const RowOp& op : program) {
+      const auto* linear = std::get_if<LinearRows>(&op);
+      linears += linear != nullptr ? 1 : 0;
+      int8 += linear != nullptr && linear->linear.reads_quantized_rows() ? 1 : 0;
+    }
+  }
+  const RowAttention& a = attentions.front();
+  const bool mixed = int8 != 0 && int8 != linears;
+  return {"RowEncoder: " + std::to_string(attentions.size()) + " attentions of " + std::to_string(a.heads) +
+          " heads by " + std::to_string(a.head_dim) + ", " + std::to_string(linears) + " Linears, " +
+          (mixed       ? std::to_string(int8) + " of them int8"
+           : int8 != 0 ? "int8"
+                       : "fp32") +
+          (a.precision == AttentionPrecision::int8 ? ", attention int8" : ", attention fp32") +
+          (first_row_only ? ", last layer computes the first row only" : "")};
+}
+
+double multiply_adds(const RowEncoder& encoder, std::span<const std::size_t> lengths) {
+  double total = 0;
+  for (std::size_t length : lengths) {
+    const auto keys = static_cast<double>(length);
+    for (std::size_t p = 0; p < encoder.programs.size(); ++p) {
+      const double rows = encoder.first_row_only && p + 1 == encoder.programs.size() ? 1 : keys;
+      for (const RowOp& op : encoder.programs[p]) total += rows * multiply_adds(op);
+    }
+    for (std::size_t i = 0; i < encoder.attentions.size(); ++i) {
+      const RowAttention& a = encoder.attentions[i];
+      const double queries = encoder.first_row_only && i + 1 == encoder.attentions.size() ? 1 : keys;
+      total += 2 * queries * keys * static_cast<double>(a.heads * a.head_dim);
+    }
+  }
+  return total;
+}
+
+}  // namespace sesame::models

@@ -1,0 +1,27 @@
+// Inputs that give a row for each position: ids of a table's rows, or the rows themselves, and the mask beside them.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/step.h"
+#include "engine/tensor.h"
+#include "models/encoder_inputs.h"
+#include "models/ragged.h"
+
+namespace sesame::models {
+
+// The row of `table` that the id at [sequence, position] means, or of a dense input [.., width] where there is no
+// table. The input may broadcast over batch or length. Throws Error for an id outside the table.
+const float* input_row(const engine::Tensor& table, std::size_t width, const engine::Tensor& input,
+                       std::size_t sequence, std::size_t position);
+
+// Widens `sizes` by what the input says of batch and length.
+void join_sizes(bool is_table, const engine::Tensor& input, InputSizes& sizes);
+
+// Throws Error for an input of another type, or whose shape does not broadcast to [batch, length] or [.., width].
+void check_row_input(bool is_table, std::size_t width, const engine::Tensor& input, const InputSizes& sizes);
+
+// Throws Error for a mask of another type, or that has more than a value for each position of each sequence.
+void check_key_mask(MaskKind kind, const engine::Tensor& mask, const InputSizes& sizes);
+
+}  // namespace sesame::models

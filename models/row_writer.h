@@ -1,0 +1,49 @@
+// Operations on rows as they are written down, before weights are packed and buffers have a place.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "engine/linear.h"
+#include "models/row_encoder.h"
+
+namespace sesame::models {
+
+class RowWriter {
+ public:
+  explicit RowWriter(std::size_t programs) : programs_(programs) {}
+
+  // A buffer of its own.
+  RowView new_rows(std::size_t width);
+
+  void write(std::size_t program, RowOp op) { programs_[program].push_back({std::move(op), {}, {}}); }
+  // A LinearRows whose weights are packed later.
+  void write_linear(std::size_t program, LinearRows op, engine::LinearWeights weights,
+                    engine::LinearPrecision precision);
+
+  // Moves what was written into `encoder`, whose attentions are there: Linears of the same rows become one, the last
+  // program is made to read first rows alone if the encoder is to, and buffers are placed.
+  void finish(RowEncoder& encoder);
+
+ private:
+  struct Pending {
+    RowOp op;
+    std::vector<engine::LinearWeights> parts;  // of a LinearRows
+    engine::LinearPrecision precision = engine::LinearPrecision::fp32;
+  };
+  using Program = std::vector<Pending>;
+
+  template <class Fn>
+  void for_each_view(RowEncoder& encoder, Fn&& fn);
+  void merge_linears(RowEncoder& encoder);
+  void merge_into(Pending& first, std::vector<Pending*>& others, std::map<std::size_t, RowView>& moved);
+  void share_buffers(RowEncoder& encoder);
+  void prune_last_program();
+
+  std::vector<Program> programs_;
+  std::vector<RowBuffer> buffers_;
+};
+
+}  // namespace sesame::models

@@ -1,0 +1,230 @@
+// Small encoders as graphs, in the spellings and shapes that exporters and families differ in.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "engine/folding.h"
+#include "engine/normal_forms/normal_forms.h"
+#include "tests/support/small_graph.h"
+
+namespace sesame::models {
+
+struct EncoderStyle {
+  enum class Norm { post, pre, none };
+  enum class Projection { separate, split, convolution };
+  enum class Scores { divided, divided_query, sdpa, sdpa_from_shape, batched };
+  enum class MaskIs { additive, expanded, where, sdpa_bool, none };
+
+  Norm norm = Norm::post;
+  Projection projection = Projection::separate;
+  Scores scores = Scores::divided;
+  MaskIs mask = MaskIs::additive;
+  bool guards_nan = false;  // Where(IsNaN(p), 0, p)
+  bool first_row = false;   // a classifier reads position 0
+  int feed_forwards = 1;
+  bool parallel = false;      // attention and feed-forward of one norm, added together
+  std::int64_t groups = 1;    // of convolutions
+  bool split_slices = false;  // Slice in place of Split
+  std::int64_t type_id_rows = 0;
+};
+
+class EncoderGraph {
+ public:
+  static constexpr std::int64_t kHidden = 24, kHeads = 3, kDim = 8, kFfn = 40, kVocab = 50, kPositions = 40;
+
+  explicit EncoderGraph(EncoderStyle style, int layers = 2) : s_(style), g_(17) {
+    ids_ = g_.input("input_ids", {-1, -1}, engine::DType::i64);
+    if (s_.mask != EncoderStyle::MaskIs::none) mask_input_ = g_.input("attention_mask", {-1, -1}, engine::DType::i64);
+    mask_ = make_mask();
+    engine::ValueId h = embed();
+    for (int i = 0; i < layers; ++i) h = layer(h);
+    if (s_.norm == EncoderStyle::Norm::pre) h = norm(h);
+    if (s_.first_row) {
+      h = g_.node("Gather", {h, g_.constant(engine::Tensor::scalar<std::int64_t>(0))}, {{"axis", std::int64_t{1}}});
+      h = linear(h, kHidden, 3);
+    }
+    g_.output(h);
+  }
+
+  // As exported.
+  engine::Graph raw() const { return g_.graph; }
+  // In normal forms.
+  engine::Graph graph() const {
+    engine::Graph graph = g_.graph;
+    engine::fold_constants(graph);
+    engine::to_normal_forms(graph);
+    return graph;
+  }
+
+ private:
+  using ValueId = engine::ValueId;
+  using List = std::vector<std::int64_t>;
+
+  ValueId weight(engine::Shape shape) { return g_.constant(test::random_floats(std::move(shape), ++seed_, 0.3f)); }
+  ValueId linear(ValueId x, std::int64_t in, std::int64_t out) {
+    return g_.node("Add", {weight({out}), g_.node("MatMul", {x, weight({in, out})})});
+  }
+  ValueId norm(ValueId x) {
+    return g_.node("LayerNormalization", {x, weight({kHidden}), weight({kHidden})},
+                   {{"axis", std::int64_t{-1}}, {"epsilon", 1e-5f}});
+  }
+  ValueId affine(ValueId x) { return g_.node("Add", {g_.node("Mul", {x, weight({kHidden})}), weight({kHidden})}); }
+  ValueId transpose(ValueId x, List perm) { return g_.node("Transpose", {x}, {{"perm", perm}}); }
+
+  ValueId dim(ValueId of, std::int64_t axis) {
+    return g_.node("Gather", {g_.node("Shape", {of}), g_.ints({axis})}, {{"axis", std::int64_t{0}}});
+  }
+
+  ValueId embed() {
+    const ValueId length = g_.node("Squeeze", {dim(ids_, 1), g_.ints({0})});
+    const ValueId positions = g_.node("Range", {g_.constant(engine::Tensor::scalar<std::int64_t>(0)), length,
+                                                g_.constant(engine::Tensor::scalar<std::int64_t>(1))});
+    const ValueId words = g_.node("Gather", {weight({kVocab, kHidden}), ids_}, {{"axis", std::int64_t{0}}});
+    const ValueId places = g_.node("Gather", {weight({kPositions, kHidden}), positions}, {{"axis", std::int64_t{0}}});
+    const ValueId sum = g_.node("Add", {words, places});
+    return s_.norm == EncoderStyle::Norm::none ? affine(sum) : norm(sum);
+  }
+
+  ValueId make_mask() {
+    using MaskIs = EncoderStyle::MaskIs;
+    if (s_.mask == MaskIs::none) return engine::kNoValue;
+    const ValueId rows = g_.node("Unsqueeze", {mask_input_, g_.ints({1, 2})});
+    const auto to = [&](ValueId x, std::int64_t type) { return g_.node("Cast", {x}, {{"to", type}}); };
+    const float lowest = std::numeric_limits<float>::lowest();
+    if (s_.mask == MaskIs::where) return g_.node("Equal", {rows, g_.constant(engine::Tensor::scalar<std::int64_t>(0))});
+    if (s_.mask == MaskIs::additive) {
+      return g_.node("Mul", {g_.node("Sub", {g_.scalar(1), to(rows, 1)}), g_.scalar(lowest)});
+    }
+    // torch 2: expanded to [batch, 1, length, length] first, inverted and filled after.
+    const ValueId shape =
+        g_.node("Concat", {dim(ids_, 0), g_.ints({1}), dim(ids_, 1), dim(ids_, 1)}, {{"axis", std::int64_t{0}}});
+    if (s_.mask == MaskIs::sdpa_bool) {
+      const ValueId expanded = g_.node("Expand", {to(rows, 9), shape});
+      return g_.node("Where", {expanded, g_.scalar(0), g_.scalar(-std::numeric_limits<float>::infinity())});
+    }
+    const ValueId inverted = g_.node("Sub", {g_.scalar(1), to(g_.node("Expand", {rows, shape}), 1)});
+    return g_.node("Where", {to(inverted, 9), g_.scalar(lowest), inverted});
+  }
+
+  ValueId layer(ValueId h) {
+    const bool pre = s_.norm == EncoderStyle::Norm::pre;
+    const ValueId x = pre ? norm(h) : h;
+    const ValueId attended = linear(attention(x), kHidden, kHidden);
+    if (s_.parallel) return g_.node("Add", {h, g_.node("Add", {attended, feed_forward(x)})});
+    h = after(g_.node("Add", {attended, h}));
+    for (int i = 0; i < s_.feed_forwards; ++i) h = after(g_.node("Add", {feed_forward(pre ? norm(h) : h), h}));
+    return h;
+  }
+
+  ValueId after(ValueId sum) {
+    if (s_.norm == EncoderStyle::Norm::pre) return sum;
+    return s_.norm == EncoderStyle::Norm::post ? norm(sum) : affine(sum);
+  }
+
+  ValueId feed_forward(ValueId x) {
+    const ValueId inner = s_.norm == EncoderStyle::Norm::none ? g_.node("Relu", {linear(x, kHidden, kFfn)})
+                                                              : gelu(linear(x, kHidden, kFfn));
+    return linear(inner, kFfn, kHidden);
+  }
+
+  ValueId gelu(ValueId x) {
+    const ValueId erf = g_.node("Erf", {g_.node("Div", {x, g_.scalar(std::sqrt(2.0f))})});
+    return g_.node("Mul", {g_.node("Mul", {x, g_.node("Add", {erf, g_.scalar(1)})}), g_.scalar(0.5f)});
+  }
+
+  std::vector<ValueId> projections(ValueId x) {
+    if (s_.projection == EncoderStyle::Projection::separate) {
+      const ValueId q = linear(x, kHidden, kHidden), k = linear(x, kHidden, kHidden);
+      return {q, k, linear(x, kHidden, kHidden)};
+    }
+    if (s_.projection == EncoderStyle::Projection::convolution) {
+      const ValueId channels = transpose(x, {0, 2, 1});
+      const ValueId q = convolution(channels), k = convolution(channels);
+      return {q, k, convolution(channels)};
+    }
+    const ValueId all = linear(x, kHidden, 3 * kHidden);
+    if (!s_.split_slices)
+      return g_.nodes("Split", {all, g_.ints({kHidden, kHidden, kHidden})}, 3, {{"axis", std::int64_t{-1}}});
+    std::vector<ValueId> parts;
+    for (std::int64_t i = 0; i < 3; ++i) {
+      parts.push_back(g_.node("Slice", {all, g_.ints({i * kHidden}), g_.ints({(i + 1) * kHidden}), g_.ints({2})}));
+    }
+    return parts;
+  }
+
+  // Of [batch, hidden, length], turned back.
+  ValueId convolution(ValueId x) {
+    return transpose(g_.node("Conv", {x, weight({kHidden, kHidden / s_.groups, 1}), weight({kHidden})},
+                             {{"group", s_.groups}, {"kernel_shape", List{1}}}),
+                     {0, 2, 1});
+  }
+
+  // [batch, heads, length, dim] of [batch, length, hidden]
+  ValueId heads(ValueId x, List perm) {
+    const ValueId shape =
+        g_.node("Concat", {dim(x, 0), dim(x, 1), g_.ints({kHeads, kDim})}, {{"axis", std::int64_t{0}}});
+    return transpose(g_.node("Reshape", {x, shape}), std::move(perm));
+  }
+
+  ValueId attention(ValueId x) {
+    const std::vector<ValueId> qkv = projections(x);
+    const ValueId scores = masked(score(qkv[0], qkv[1]));
+    ValueId p = g_.node("Softmax", {scores}, {{"axis", std::int64_t{-1}}});
+    if (s_.guards_nan) p = g_.node("Where", {g_.node("IsNaN", {p}), g_.scalar(0), p});
+    const ValueId context = transpose(g_.node("MatMul", {p, heads(qkv[2], {0, 2, 1, 3})}), {0, 2, 1, 3});
+    const ValueId shape = g_.node("Concat", {dim(x, 0), dim(x, 1), g_.ints({kHidden})}, {{"axis", std::int64_t{0}}});
+    return g_.node("Reshape", {context, shape});
+  }
+
+  ValueId score(ValueId q, ValueId k) {
+    using Scores = EncoderStyle::Scores;
+    const float root = std::sqrt(static_cast<float>(kDim));
+    if (s_.scores == Scores::divided_query) q = g_.node("Div", {q, g_.scalar(root)});
+    const ValueId queries = heads(q, {0, 2, 1, 3});
+    if (s_.scores == Scores::divided) {
+      return g_.node("Div", {g_.node("MatMul", {queries, heads(k, {0, 2, 3, 1})}), g_.scalar(root)});
+    }
+    if (s_.scores == Scores::divided_query) return g_.node("MatMul", {queries, heads(k, {0, 2, 3, 1})});
+    const ValueId half = s_.scores == Scores::sdpa ? g_.scalar(1 / std::sqrt(root)) : half_scale(queries);
+    const ValueId keys = heads(k, {0, 2, 1, 3});
+    const ValueId turned = s_.scores == Scores::batched ? turn_batched(keys) : transpose(keys, {0, 1, 3, 2});
+    return g_.node("MatMul", {g_.node("Mul", {queries, half}), g_.node("Mul", {turned, half})});
+  }
+
+  // sqrt(1 / sqrt(dim)), dim taken from the queries' shape.
+  ValueId half_scale(ValueId queries) {
+    const ValueId shape = g_.node("Shape", {queries});
+    const ValueId last = g_.node("Slice", {shape, g_.ints({-1}), g_.ints({std::numeric_limits<std::int64_t>::max()})});
+    const ValueId root = g_.node("Sqrt", {g_.node("Cast", {last}, {{"to", std::int64_t{1}}})});
+    return g_.node("Sqrt", {g_.node("Div", {g_.floats({1}), root})});
+  }
+
+  // Through [batch * heads, length, dim], as the exporter behind torch.export writes it.
+  ValueId turn_batched(ValueId keys) {
+    const ValueId folded =
+        g_.node("Concat", {g_.ints({-1}), dim(keys, 2), g_.ints({kDim})}, {{"axis", std::int64_t{0}}});
+    const ValueId turned = transpose(g_.node("Reshape", {keys, folded}), {0, 2, 1});
+    const ValueId shape =
+        g_.node("Concat", {dim(keys, 0), g_.ints({kHeads, kDim}), dim(keys, 2)}, {{"axis", std::int64_t{0}}});
+    return g_.node("Reshape", {turned, shape});
+  }
+
+  ValueId masked(ValueId scores) {
+    if (s_.mask == EncoderStyle::MaskIs::none) return scores;
+    if (s_.mask != EncoderStyle::MaskIs::where) return g_.node("Add", {scores, mask_});
+    const ValueId spread = g_.node("Expand", {mask_, g_.node("Shape", {scores})});
+    return g_.node("Where", {spread, g_.scalar(std::numeric_limits<float>::lowest()), scores});
+  }
+
+  EncoderStyle s_;
+  test::SmallGraph g_;
+  ValueId ids_ = engine::kNoValue;
+  ValueId mask_input_ = engine::kNoValue;
+  ValueId mask_ = engine::kNoValue;
+  unsigned seed_ = 100;
+};
+
+}  // namespace sesame::models

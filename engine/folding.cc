@@ -24,8 +24,10 @@ constexpr std::size_t kMaxGrowth = 4;
 // Bytes read and written by all folded nodes together: this, and kMaxPasses times what the graph's constants hold.
 constexpr std::size_t kFreeTraffic = std::size_t{256} << 20;
 constexpr std::size_t kMaxPasses = 16;
-// Multiply-adds of a node that sums over products, bounded by output elements times elements of the first input.
+// Multiply-adds of a node that sums over products, bounded by output elements times elements of the first input (of a
+// MatMul: those of one of its rows); and of all of them together.
 constexpr std::int64_t kMaxProducts = std::int64_t{1} << 30;
+constexpr std::int64_t kMaxAllProducts = std::int64_t{1} << 35;
 
 template <std::size_t N>
 bool is_one_of(const Node& node, const std::array<std::string_view, N>& ops) {
@@ -227,8 +229,11 @@ class Folding {
     if (is_one_of(node, kSumsOfProducts) || node.domain != kOnnx) {
       std::int64_t products = 0;
       if (inputs.empty() || outputs.empty()) return false;
-      if (__builtin_mul_overflow(inputs[0].size(), outputs[0].size(), &products)) return false;
-      if (products > kMaxProducts) return false;
+      const bool rows = node.is("MatMul") && inputs[0].rank() > 0;
+      const std::int64_t summed = rows ? inputs[0].shape().back() : inputs[0].size();
+      if (__builtin_mul_overflow(summed, outputs[0].size(), &products)) return false;
+      if (products > kMaxProducts || products > products_left_) return false;
+      products_left_ -= products;
     }
     traffic_left_ -= read + written;
     return true;
@@ -250,6 +255,7 @@ class Folding {
   std::vector<int> producer_;                // index in kept_
   std::vector<bool> is_output_;
   std::size_t traffic_left_ = 0;
+  std::int64_t products_left_ = kMaxAllProducts;
 };
 
 }  // namespace

@@ -57,8 +57,19 @@ ShapeProbe::ShapeProbe(const Graph& graph)
 }
 
 Tensor ShapeProbe::value_at(ValueId id, std::int64_t batch, std::int64_t length) const {
+  constexpr std::size_t kRemembered = 16;
   if (id < 0) return {};
-  return ShapePass(graph_, steps_, described_inputs(graph_, {batch, length}), kEvaluating).run_for(id);
+  const auto known = std::find_if(evaluated_.begin(), evaluated_.end(), [&](const Evaluated& e) {
+    return e.id == id && e.batch == batch && e.length == length;
+  });
+  if (known != evaluated_.end()) {
+    evaluated_.splice(evaluated_.begin(), evaluated_, known);
+    return known->value;
+  }
+  ShapePass pass(graph_, steps_, described_inputs(graph_, {batch, length}), kEvaluating);
+  evaluated_.push_front({id, batch, length, pass.run_for(id)});
+  if (evaluated_.size() > kRemembered) evaluated_.pop_back();
+  return evaluated_.front().value;
 }
 
 }  // namespace sesame::engine

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -50,8 +51,8 @@ class ShapeProbe {
   const Tensor& constant(ValueId id) const { return id < 0 || !stays_[index(id)] ? no_value_ : values_[index(id)]; }
 
   // A value that follows from shapes and constants, with these sizes for the first axis of the graph's inputs and for
-  // all others where they are symbolic. Computed anew each time, from the nodes behind it alone. Undefined when it does
-  // not follow, or would take very much memory or time.
+  // all others where they are symbolic. Computed from the nodes behind it alone; the last few are remembered. Undefined
+  // when it does not follow, or would take very much memory or time.
   Tensor value_at(ValueId id, std::int64_t batch, std::int64_t length) const;
 
   // What the symbolic dimension of axis 0, 1, .. of the inputs was probed as.
@@ -66,6 +67,14 @@ class ShapeProbe {
   std::vector<DType> types_;
   std::vector<Tensor> values_;
   std::vector<bool> stays_;  // same value at both sizes
+
+  struct Evaluated {
+    ValueId id;
+    std::int64_t batch;
+    std::int64_t length;
+    Tensor value;
+  };
+  mutable std::list<Evaluated> evaluated_;  // last used first
   std::optional<ProbedShape> unknown_;
   Tensor no_value_;
 };

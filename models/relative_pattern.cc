@@ -195,12 +195,6 @@ bool RelativeMatch::match_einsum(const Node& einsum, double scale) {
 
 namespace {
 
-// What a term evaluates to at one length.
-struct Evaluated {
-  Tensor table;  // [1 or heads][rows][head_dim]
-  ByDistance<std::int64_t> row;
-};
-
 const char* const kIndex = "an index of relative positions that depends on their distance alone";
 
 std::optional<ByDistance<std::int64_t>> evaluate_index(const ShapeProbe& probe, ValueId id, bool is_transposed,
@@ -233,7 +227,7 @@ void limit_to_rows(ByDistance<std::int64_t>& f, std::int64_t rows) {
   for (std::int64_t& row : f.of) row += row < 0 ? rows : 0;
 }
 
-bool same_rows(const Evaluated& a, const Evaluated& b) {
+bool same_rows(const EvaluatedTerm& a, const EvaluatedTerm& b) {
   if (a.table.dim(0) != b.table.dim(0) || a.table.dim(2) != b.table.dim(2)) return false;
   const std::int64_t width = a.table.dim(2);
   const std::ptrdiff_t reach = std::min(a.row.reach(), b.row.reach());
@@ -249,6 +243,26 @@ bool same_rows(const Evaluated& a, const Evaluated& b) {
 
 }  // namespace
 
+std::optional<EvaluatedTerm> RelativeMatch::evaluate(const Term& term, std::size_t heads, std::size_t head_dim,
+                                                     std::int64_t length, Mismatch& why) const {
+  auto f = evaluate_index(probe_, term.index, term.transposed, length);
+  if (!f) why = {term.index, kIndex};
+  if (!f) return std::nullopt;
+  EvaluatedTerm e;
+  e.row = std::move(*f);
+  if (term.product) {
+    e.table = evaluate_table(probe_, term.table, heads, head_dim, length);
+  } else {
+    const Tensor& t = m_.graph().constant(term.table);
+    const bool fits = t && t.type() == DType::f32 && t.rank() == 2 && size(t.dim(1)) == head_dim && t.dim(0) > 0;
+    if (fits) e.table = t.reshaped({1, t.dim(0), t.dim(1)});
+  }
+  if (!e.table) why = {term.table, "a table of relative positions that does not depend on the input"};
+  if (!e.table) return std::nullopt;
+  limit_to_rows(e.row, e.table.dim(1));
+  return e;
+}
+
 std::optional<RelativeProduct> RelativeMatch::product_of(const Term& term, ValueId dense, std::size_t heads,
                                                          std::size_t head_dim, Mismatch& why) const {
   double scale = term.scale;
@@ -260,28 +274,12 @@ std::optional<RelativeProduct> RelativeMatch::product_of(const Term& term, Value
     why = {term.rows, "the attention's own queries or keys, as heads"};
     return std::nullopt;
   }
-  const auto table = [&](std::int64_t length) {
-    if (term.product) return evaluate_table(probe_, term.table, heads, head_dim, length);
-    const Tensor& t = m_.graph().constant(term.table);
-    const bool fits = t && t.type() == DType::f32 && t.rank() == 2 && size(t.dim(1)) == head_dim && t.dim(0) > 0;
-    return fits ? t.reshaped({1, t.dim(0), t.dim(1)}) : Tensor();
-  };
-  const auto evaluate = [&](std::int64_t length) -> std::optional<Evaluated> {
-    auto f = evaluate_index(probe_, term.index, term.transposed, length);
-    if (!f) why = {term.index, kIndex};
-    if (!f) return std::nullopt;
-    Evaluated e{table(length), std::move(*f)};
-    if (!e.table) why = {term.table, "a table of relative positions that does not depend on the input"};
-    if (!e.table) return std::nullopt;
-    limit_to_rows(e.row, e.table.dim(1));
-    return e;
-  };
   for (std::int64_t length : kLengths) {
-    auto e = evaluate(length);
+    auto e = evaluate(term, heads, head_dim, length, why);
     if (!e) return std::nullopt;
     const bool limited = e->row.reach() + 1 < length;  // by the table, or by a length that the graph fixes
     if (!limited && !level_off(e->row)) continue;
-    const auto checked = evaluate(kCheckedLength);
+    const auto checked = evaluate(term, heads, head_dim, kCheckedLength, why);
     if (!checked || !same_rows(*e, *checked)) {
       why = {term.index, kIndex};
       return std::nullopt;

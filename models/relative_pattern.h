@@ -42,6 +42,12 @@ struct RelativePattern {
   explicit operator bool() const { return query || key || !bias.empty(); }
 };
 
+// What such a product evaluates to at one length.
+struct EvaluatedTerm {
+  engine::Tensor table;  // [1 or heads][rows][head_dim]
+  ByDistance<std::int64_t> row;
+};
+
 // Collects the terms while attention's scores are walked.
 class RelativeMatch {
  public:
@@ -71,6 +77,8 @@ class RelativeMatch {
   bool match_bias(engine::ValueId id, double scale);
   bool match_gathered(engine::ValueId id, double scale);
   bool match_einsum(const engine::Node& einsum, double scale);
+  std::optional<EvaluatedTerm> evaluate(const Term& term, std::size_t heads, std::size_t head_dim, std::int64_t length,
+                                        Mismatch& why) const;
   std::optional<RelativeProduct> product_of(const Term& term, engine::ValueId dense, std::size_t heads,
                                             std::size_t head_dim, Mismatch& why) const;
   std::optional<std::vector<ByDistance<float>>> bias_of(std::size_t heads, Mismatch& why) const;

@@ -19,6 +19,7 @@ struct MakeModelOptions {
   std::string folder;
   std::optional<std::string> task;
   std::optional<std::int64_t> hidden, layers, heads, ffn, vocab, max_positions, labels;
+  std::optional<std::int64_t> embedding, bottleneck, feed_forwards, buckets;
   std::optional<std::uint64_t> seed;
 };
 
@@ -33,6 +34,10 @@ synthesis::ModelSpec spec_of(const MakeModelOptions& options) {
   spec.vocab = options.vocab.value_or(spec.vocab);
   spec.max_positions = options.max_positions.value_or(spec.max_positions);
   spec.labels = options.labels.value_or(spec.labels);
+  spec.embedding = options.embedding.value_or(spec.embedding);
+  spec.bottleneck = options.bottleneck.value_or(spec.bottleneck);
+  spec.feed_forwards = options.feed_forwards.value_or(spec.feed_forwards);
+  spec.buckets = options.buckets.value_or(spec.buckets);
   spec.seed = options.seed.value_or(spec.seed);
   if (options.labels && !synthesis::has_labels(spec.task)) {
     throw Error("labels: task '" + std::string(synthesis::name(spec.task)) + "' has none");
@@ -71,10 +76,15 @@ void add_make_model_command(CLI::App& app, Command& chosen) {
   command->add_option("--vocab", options->vocab, "Pieces in the vocabulary");
   command->add_option("--max-positions", options->max_positions, "Longest text in tokens");
   command->add_option("--labels", options->labels, "Labels of a classification task");
+  command->add_option("--embedding", options->embedding, "Width of the embeddings (albert, electra, mobilebert)");
+  command->add_option("--bottleneck", options->bottleneck, "Width inside a layer (mobilebert)");
+  command->add_option("--feed-forwards", options->feed_forwards, "Feed-forward networks of a layer (mobilebert)");
+  command->add_option("--buckets", options->buckets, "Buckets of relative positions (deberta-v3)");
   command->add_option("--seed", options->seed, "Seed of the weights and the vocabulary (1)")
       ->check(CLI::NonNegativeNumber);
   command->footer(
-      "Sizes left out are the published ones: distilbert-base, bert-base, MiniLM-L6-H384.\n"
+      "Sizes left out are the published ones: distilbert-base, bert-base, MiniLM-L6-H384, albert-base-v2,\n"
+      "electra-base, roberta-base, mobilebert, deberta-v3-base.\n"
       "Examples:\n"
       "  sesame make-model distilbert -o d\n"
       "  sesame make-model bert -o tiny --hidden 64 --layers 2 --heads 4 --ffn 256 --vocab 1000 --labels 5\n");

@@ -12,7 +12,8 @@ namespace sesame::models::synthesis {
 namespace {
 
 const std::vector<Architecture>& architectures() {
-  static const std::vector<Architecture> all = {distilbert(), bert(), minilm()};
+  static const std::vector<Architecture> all = {distilbert(), bert(),    minilm(),     albert(),
+                                                electra(),    roberta(), mobilebert(), deberta_v3()};
   return all;
 }
 
@@ -31,6 +32,17 @@ std::string listed(const Names& names) {
   return text;
 }
 
+// Sizes that only some architectures have: those whose published one is not 0.
+struct OwnSize {
+  const char* name;
+  std::int64_t ModelSpec::*size;
+  std::int64_t most;
+};
+constexpr OwnSize kOwnSizes[] = {{"embedding", &ModelSpec::embedding, 1 << 16},
+                                 {"bottleneck", &ModelSpec::bottleneck, 1 << 16},
+                                 {"feed-forwards", &ModelSpec::feed_forwards, 1 << 6},
+                                 {"buckets", &ModelSpec::buckets, 1 << 16}};
+
 void check_range(std::string_view what, std::int64_t value, std::int64_t low, std::int64_t high) {
   if (value >= low && value <= high) return;
   throw Error(std::string(what) + ": expected a number from " + std::to_string(low) + " to " + std::to_string(high) +
@@ -40,7 +52,8 @@ void check_range(std::string_view what, std::int64_t value, std::int64_t low, st
 // Of the matrices and tables; the ranges keep it far from overflow.
 std::int64_t parameter_count(const ModelSpec& spec) {
   const std::int64_t tables = (spec.vocab * (spec.task == Task::masked_lm ? 2 : 1) + spec.max_positions) * spec.hidden;
-  const std::int64_t layer = 4 * spec.hidden * spec.hidden + 2 * spec.hidden * spec.ffn;
+  const std::int64_t layer =
+      4 * spec.hidden * spec.hidden + 2 * spec.hidden * spec.ffn * std::max<std::int64_t>(spec.feed_forwards, 1);
   return tables + spec.layers * layer + (has_labels(spec.task) ? spec.labels * spec.hidden : 0);
 }
 
@@ -93,9 +106,20 @@ void check(const ModelSpec& spec) {
   check_range("vocab", spec.vocab, kSmallestVocabulary, 1 << 24);
   check_range("max-positions", spec.max_positions, 2, 1 << 20);
   check_range("labels", spec.labels, 1, 1 << 20);
-  if (spec.hidden % spec.heads != 0) {
-    throw Error("heads: expected a divisor of hidden " + std::to_string(spec.hidden) + ", found " +
-                std::to_string(spec.heads));
+  for (const OwnSize& own : kOwnSizes) {
+    if (architecture.published.*own.size != 0) check_range(own.name, spec.*own.size, 1, own.most);
+    if (architecture.published.*own.size == 0 && spec.*own.size != 0) {
+      throw Error(std::string(own.name) + ": " + spec.architecture + " has none");
+    }
+  }
+  if (spec.buckets % 2 != 0 || (spec.buckets != 0 && spec.buckets / 2 >= spec.max_positions - 1)) {
+    throw Error("buckets: expected an even number below twice the positions less 2, found " +
+                std::to_string(spec.buckets));
+  }
+  const std::int64_t width = spec.bottleneck == 0 ? spec.hidden : spec.bottleneck;
+  if (width % spec.heads != 0) {
+    throw Error("heads: expected a divisor of " + std::string(spec.bottleneck == 0 ? "hidden " : "bottleneck ") +
+                std::to_string(width) + ", found " + std::to_string(spec.heads));
   }
   constexpr std::int64_t kMostParameters = std::int64_t{1} << 31;
   if (parameter_count(spec) > kMostParameters) {

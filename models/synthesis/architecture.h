@@ -7,6 +7,7 @@
 
 #include "models/synthesis/graph_builder.h"
 #include "models/synthesis/model_spec.h"
+#include "models/synthesis/vocabulary.h"
 
 namespace sesame::models::synthesis {
 
@@ -16,6 +17,7 @@ struct Architecture {
   const char* tokenizer_class;
   void (*build)(GraphBuilder& builder, const ModelSpec& spec);
   nlohmann::ordered_json (*config)(const ModelSpec& spec);
+  TokenizerWriter write_tokenizer = write_wordpiece;
 };
 
 const Architecture& find_architecture(std::string_view name);  // throws Error that lists the names
@@ -23,6 +25,11 @@ const Architecture& find_architecture(std::string_view name);  // throws Error t
 Architecture distilbert();
 Architecture bert();
 Architecture minilm();
+Architecture albert();
+Architecture electra();
+Architecture roberta();
+Architecture mobilebert();
+Architecture deberta_v3();
 
 // BERT's graph, with or without a pooler over the encoder's states when there is no head, and its config.json.
 void build_bert(GraphBuilder& builder, const ModelSpec& spec, bool pooler);

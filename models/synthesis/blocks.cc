@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace sesame::models::synthesis {
@@ -37,13 +38,13 @@ Tensor position_numbers(std::int64_t max_positions) {
   return numbers;
 }
 
-ValueId layer_norm(const Module& module, ValueId x, std::int64_t size) {
+ValueId layer_norm(const Module& module, ValueId x, std::int64_t size, float epsilon_value) {
   const ValueId mean = module.add("ReduceMean", {x}, {{"axes", Integers{-1}}});
   const ValueId centred = module.add("Sub", {x, mean});
   const ValueId two = module.scalar(2.0f);
   const ValueId squares = module.add("Pow", {centred, two});
   const ValueId variance = module.add("ReduceMean", {squares}, {{"axes", Integers{-1}}});
-  const ValueId epsilon = module.scalar(1e-12f);
+  const ValueId epsilon = module.scalar(epsilon_value);
   const ValueId above_zero = module.add("Add", {variance, epsilon});
   const ValueId deviation = module.add("Sqrt", {above_zero});
   const ValueId normal = module.add("Div", {centred, deviation});
@@ -60,6 +61,65 @@ ValueId gelu(const Module& module, ValueId x) {
   const ValueId product = module.add("Mul", {x, gate});
   const ValueId half = module.scalar(0.5f);
   return module.add("Mul", {product, half});
+}
+
+ValueId gelu_new(const Module& module, ValueId x) {
+  const ValueId half = module.add("Mul", {x, module.scalar(0.5f)});
+  const ValueId cube = module.add("Pow", {x, module.scalar(3.0f)});
+  const ValueId small = module.add("Mul", {cube, module.scalar(0.044715f)});
+  const ValueId sum = module.add("Add", {x, small});
+  const ValueId scaled = module.add("Mul", {sum, module.scalar(static_cast<float>(std::sqrt(2.0 / std::acos(-1.0))))});
+  const ValueId tanh = module.add("Tanh", {scaled});
+  const ValueId gate = module.add("Add", {tanh, module.scalar(1.0f)});
+  return module.add("Mul", {half, gate});
+}
+
+ValueId tied_decoder(const Module& module, ValueId x, ValueId table, ValueId bias) {
+  const ValueId weight = module.folded_weight(transposed(module.tensor(table)));
+  const ValueId product = module.add("MatMul", {x, weight});
+  return module.add("Add", {bias, product});
+}
+
+ValueId reshape(const Module& module, ValueId x, ValueId shape) {
+  return module.add("Reshape", {x, shape}, {{"allowzero", std::int64_t{0}}});
+}
+
+ValueId concat(const Module& module, std::vector<ValueId> parts) {
+  return module.add("Concat", std::move(parts), {{"axis", std::int64_t{0}}});
+}
+
+ValueId expand_to(const Module& module, ValueId x, const std::vector<ValueId>& dimensions) {
+  const ValueId listed = concat(module, dimensions);
+  const ValueId shape = reshape(module, listed, module.list({-1}));
+  const ValueId rank = module.add("Shape", {shape});
+  const ValueId ones = module.add("ConstantOfShape", {rank}, {{"value", Tensor::of<std::int64_t>({1}, {1})}});
+  const ValueId kept = module.add("Mul", {ones, module.scalar(std::int64_t{-1})});
+  const ValueId is_kept = module.add("Equal", {shape, kept});
+  return module.add("Expand", {x, module.add("Where", {is_kept, ones, shape})});
+}
+
+ValueId first_token(const Module& module, ValueId states) {
+  return module.add("Gather", {states, module.scalar(std::int64_t{0})}, {{"axis", std::int64_t{1}}});
+}
+
+std::string class_name(const std::string& prefix, Task task) {
+  switch (task) {
+    case Task::encoder:
+      return prefix + "Model";
+    case Task::sequence_classification:
+      return prefix + "ForSequenceClassification";
+    case Task::token_classification:
+      return prefix + "ForTokenClassification";
+    case Task::question_answering:
+      return prefix + "ForQuestionAnswering";
+    case Task::masked_lm:
+      break;
+  }
+  return prefix + "ForMaskedLM";
+}
+
+Module encoder_root(GraphBuilder& builder, const ModelSpec& spec, std::string_view name) {
+  return spec.task == Task::encoder ? builder.root() : builder.root().child(name);
 }
 
 ValueId linear(const Module& module, ValueId x, std::int64_t in, std::int64_t out) {
@@ -84,10 +144,6 @@ ValueId as_list(const Module& module, ValueId scalar) {
   return module.add("Unsqueeze", {scalar, axes});
 }
 
-ValueId scores_divisor(const Module& module, const ModelSpec& spec) {
-  return module.scalar(std::sqrt(static_cast<float>(spec.hidden / spec.heads)));
-}
-
 ValueId additive_mask(const Module& module, ValueId attention_mask) {
   const ValueId heads_axis = module.list({1});
   const ValueId over_heads = module.add("Unsqueeze", {attention_mask, heads_axis});
@@ -102,6 +158,11 @@ ValueId additive_mask(const Module& module, ValueId attention_mask) {
 
 void encoder_head(GraphBuilder& builder, ValueId states, const ModelSpec& spec) {
   builder.output(states, "last_hidden_state", {kBatch, kSequence, spec.hidden});
+}
+
+void sequence_classification_head(GraphBuilder& builder, ValueId pooled, const ModelSpec& spec) {
+  const ValueId logits = gemm(builder.root().child("classifier"), pooled, spec.hidden, spec.labels);
+  builder.output(logits, "logits", {kBatch, spec.labels});
 }
 
 void token_classification_head(GraphBuilder& builder, ValueId states, const ModelSpec& spec) {

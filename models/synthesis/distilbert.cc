@@ -1,8 +1,9 @@
 // DistilBERT (Sanh et al., "DistilBERT, a distilled version of BERT", 2019) as transformers' modules name it.
+#include <cmath>
 #include <limits>
 
 #include "models/synthesis/architecture.h"
-#include "models/synthesis/blocks.h"
+#include "models/synthesis/bert_layer.h"
 
 namespace sesame::models::synthesis {
 
@@ -11,15 +12,10 @@ namespace {
 using engine::Tensor;
 using Integers = std::vector<std::int64_t>;
 
-// The encoder alone is the root; a model with a head holds it by name.
-Module encoder_root(GraphBuilder& builder, const ModelSpec& spec) {
-  return spec.task == Task::encoder ? builder.root() : builder.root().child("distilbert");
-}
-
 class DistilBert {
  public:
   DistilBert(GraphBuilder& builder, const ModelSpec& spec)
-      : builder_(builder), spec_(spec), model_(encoder_root(builder, spec)) {}
+      : builder_(builder), spec_(spec), model_(encoder_root(builder, spec, "distilbert")) {}
 
   void build() {
     const ValueId input_ids = builder_.ids_input("input_ids");
@@ -72,7 +68,7 @@ class DistilBert {
     const ValueId keys = reshape(module, key, key_shape);  // [batch, seq, heads, head_dim]
     const ValueId value = linear(module.child("v_lin"), x, spec_.hidden, spec_.hidden);
     const ValueId values = by_head(module, reshape(module, value, value_shape));
-    const ValueId divisor = scores_divisor(module, spec_);
+    const ValueId divisor = module.scalar(std::sqrt(static_cast<float>(spec_.hidden / spec_.heads)));
     const ValueId scaled = module.add("Div", {queries, divisor});
     const ValueId keys_transposed = module.add("Transpose", {keys}, {{"perm", Integers{0, 2, 3, 1}}});
     const ValueId scores = module.add("MatMul", {scaled, keys_transposed});  // [batch, heads, seq, seq]
@@ -93,7 +89,7 @@ class DistilBert {
     const ValueId heads = module.list({1});
     const ValueId queries = module.list({1});
     const ValueId seq_list = as_list(module, seq);
-    const ValueId shape = module.add("Concat", {batch_list, heads, queries, seq_list}, {{"axis", std::int64_t{0}}});
+    const ValueId shape = concat(module, {batch_list, heads, queries, seq_list});
     const ValueId padded = reshape(module, padded_, shape);
     const ValueId scores_shape = module.add("Shape", {scores});
     const ValueId expanded = module.add("Expand", {padded, scores_shape});
@@ -107,22 +103,14 @@ class DistilBert {
     const ValueId rest = module.list({-1});
     const ValueId heads = module.list({spec_.heads});
     const ValueId head_dim = module.list({spec_.hidden / spec_.heads});
-    return module.add("Concat", {first, rest, heads, head_dim}, {{"axis", std::int64_t{0}}});
+    return concat(module, {first, rest, heads, head_dim});
   }
 
   ValueId joined_shape(const Module& module, ValueId batch) {
     const ValueId first = as_list(module, batch);
     const ValueId rest = module.list({-1});
     const ValueId hidden = module.list({spec_.hidden});
-    return module.add("Concat", {first, rest, hidden}, {{"axis", std::int64_t{0}}});
-  }
-
-  static ValueId reshape(const Module& module, ValueId x, ValueId shape) {
-    return module.add("Reshape", {x, shape}, {{"allowzero", std::int64_t{0}}});
-  }
-
-  static ValueId by_head(const Module& module, ValueId x) {
-    return module.add("Transpose", {x}, {{"perm", Integers{0, 2, 1, 3}}});
+    return concat(module, {first, rest, hidden});
   }
 
   void head(ValueId states) {
@@ -155,9 +143,8 @@ class DistilBert {
     const ValueId active = gelu(root.child("activation"), dense);
     const ValueId normal = layer_norm(root.child("vocab_layer_norm"), active, spec_.hidden);
     const Module projector = root.child("vocab_projector");
-    const ValueId decoder = projector.folded_weight(transposed(projector.tensor(word_table_)));
-    const ValueId product = projector.add("MatMul", {normal, decoder});
-    const ValueId logits = projector.add("Add", {projector.parameter("bias", {spec_.vocab}, kBias), product});
+    const ValueId bias = projector.parameter("bias", {spec_.vocab}, kBias);
+    const ValueId logits = tied_decoder(projector, normal, word_table_, bias);
     builder_.output(logits, "logits", {kBatch, kSequence, spec_.vocab});
   }
 
@@ -172,25 +159,9 @@ class DistilBert {
 
 void build(GraphBuilder& builder, const ModelSpec& spec) { DistilBert(builder, spec).build(); }
 
-const char* class_name(Task task) {
-  switch (task) {
-    case Task::encoder:
-      return "DistilBertModel";
-    case Task::sequence_classification:
-      return "DistilBertForSequenceClassification";
-    case Task::token_classification:
-      return "DistilBertForTokenClassification";
-    case Task::question_answering:
-      return "DistilBertForQuestionAnswering";
-    case Task::masked_lm:
-      break;
-  }
-  return "DistilBertForMaskedLM";
-}
-
 nlohmann::ordered_json config(const ModelSpec& spec) {
   nlohmann::ordered_json config = {
-      {"architectures", {class_name(spec.task)}},
+      {"architectures", {class_name("DistilBert", spec.task)}},
       {"model_type", "distilbert"},
       {"activation", "gelu"},
       {"dim", spec.hidden},

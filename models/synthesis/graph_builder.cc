@@ -49,6 +49,10 @@ Module Module::child(std::string_view name) const {
   return Module(builder_, parameter_path(name), scope_ + "/" + std::string(name));
 }
 
+Module Module::again(std::int64_t n) const {
+  return n == 0 ? *this : Module(builder_, path_, scope_ + "_" + std::to_string(n));
+}
+
 std::string Module::parameter_path(std::string_view name) const {
   return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
 }
@@ -93,20 +97,43 @@ ValueId Module::nameless_constant(std::string_view reader, Tensor value) const {
 }
 
 ValueId Module::parameter(std::string_view name, Shape shape, Distribution distribution) const {
+  const auto known = builder_->parameters_.find(parameter_path(name));
+  if (known != builder_->parameters_.end()) return known->second;
   return parameter(name, random_tensor(builder_->seed_, parameter_path(name), std::move(shape), distribution));
 }
 
 ValueId Module::parameter(std::string_view name, Tensor value) const {
-  return builder_->graph_.add_constant(parameter_path(name), std::move(value));
+  const std::string path = parameter_path(name);
+  return builder_->parameters_[path] = builder_->graph_.add_constant(path, std::move(value));
 }
 
 ValueId Module::folded_weight(std::int64_t in, std::int64_t out) const {
-  return folded_weight(random_tensor(builder_->seed_, parameter_path("weight"), {in, out}, kKernel));
+  const std::string path = parameter_path("weight");
+  const auto known = builder_->folded_weights_.find(path);
+  if (known != builder_->folded_weights_.end()) return builder_->copy_of(known->second);
+  const ValueId id = folded_weight(random_tensor(builder_->seed_, path, {in, out}, kKernel));
+  return builder_->folded_weights_[path] = id;
 }
 
 ValueId Module::folded_weight(Tensor value) const {
   engine::Graph& graph = builder_->graph_;
   return graph.add_constant("onnx::MatMul_" + std::to_string(graph.value_count()), std::move(value));
+}
+
+ValueId GraphBuilder::copy_of(ValueId weight) {
+  engine::Node node;
+  node.op = "Identity";
+  node.version = kOpset;
+  node.inputs = {weight};
+  node.outputs = {graph_.add_value("onnx::MatMul_" + std::to_string(graph_.value_count()))};
+  copies_.insert(copies_.begin(), std::move(node));
+  return copies_.front().outputs[0];
+}
+
+engine::Graph GraphBuilder::take() {
+  for (std::size_t i = 0; i < copies_.size(); ++i) copies_[i].name = "Identity_" + std::to_string(i);
+  graph_.nodes.insert(graph_.nodes.begin(), copies_.begin(), copies_.end());
+  return std::move(graph_);
 }
 
 }  // namespace sesame::models::synthesis

@@ -41,16 +41,20 @@ class GraphBuilder {
   };
   void output(ValueId value, std::string name, const std::vector<Dimension>& shape);
 
-  engine::Graph take() { return std::move(graph_); }
+  engine::Graph take();
 
  private:
   friend class Module;
   void declare(ValueId value, engine::DType type, const std::vector<Dimension>& shape);
   std::string numbered(std::string path);
+  ValueId copy_of(ValueId folded_weight);
 
   engine::Graph graph_;
   std::uint64_t seed_;
   std::map<std::string, int, std::less<>> uses_of_name_;
+  std::map<std::string, ValueId, std::less<>> parameters_;      // by path
+  std::map<std::string, ValueId, std::less<>> folded_weights_;  // by path
+  std::vector<engine::Node> copies_;                            // of folded weights, from later to earlier
 };
 
 inline constexpr const char* kBatch = "batch_size";
@@ -62,6 +66,10 @@ class Module {
   using Attributes = std::initializer_list<std::pair<const char*, engine::Attribute>>;
 
   Module child(std::string_view name) const;
+
+  // The same module, called once more for the n-th time: its nodes are numbered "/encoder/layer.0_1/Add", its
+  // parameters are those of the first call.
+  Module again(std::int64_t n) const;
 
   // A node of this module with one output.
   ValueId add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}) const;
@@ -77,10 +85,11 @@ class Module {
   // numbered by their place in the graph.
   ValueId nameless_constant(std::string_view reader, engine::Tensor value) const;
 
-  // A weight, named by this module's path. The numbers depend on the seed and on that name.
+  // A weight, named by this module's path: the same value each time. The numbers depend on the seed and on that name.
   ValueId parameter(std::string_view name, engine::Shape shape, Distribution distribution) const;
   ValueId parameter(std::string_view name, engine::Tensor value) const;
-  // The weight of a Linear as the exporter's constant folding leaves it: transposed, [in, out], without its path.
+  // The weight of a Linear as the exporter's constant folding leaves it: transposed, [in, out], without its path. Asked
+  // for again, it is a copy of the first one by an Identity at the beginning of the graph, as exporters leave it.
   ValueId folded_weight(std::int64_t in, std::int64_t out) const;
   ValueId folded_weight(engine::Tensor value) const;
 

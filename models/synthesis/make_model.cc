@@ -22,7 +22,7 @@ void make_model(const ModelSpec& spec, const fs::path& folder) try {
   const Architecture& architecture = find_architecture(spec.architecture);
   StagedFolder stage(folder);
   write_text(architecture.config(spec).dump(2) + "\n", stage.path() / "config.json");
-  write_wordpiece(spec, architecture.tokenizer_class, stage.path());
+  architecture.write_tokenizer(spec, architecture.tokenizer_class, stage.path());
   engine::write_onnx(make_graph(spec), stage.path() / "model.onnx");
   stage.publish("model.onnx");
 } catch (const fs::filesystem_error& error) {

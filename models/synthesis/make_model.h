@@ -15,10 +15,10 @@ namespace sesame::models::synthesis {
 // Memory: the weights once. Throws Error as check() does.
 engine::Graph make_graph(const ModelSpec& spec);
 
-// Writes model.onnx, config.json, vocab.txt, tokenizer_config.json and special_tokens_map.json into `folder`, which is
-// made when it is not there; files of those names are replaced, others stay. model.onnx comes last, after the one
-// before it has gone, so that an interrupted run leaves no model or a whole one. Throws Error as check() does, or when
-// a file cannot be written.
+// Writes model.onnx, config.json, tokenizer_config.json, special_tokens_map.json and the tokenizer's own files
+// (vocab.txt, or vocab.json and merges.txt, or tokenizer.json) into `folder`, which is made when it is not there; files
+// of those names are replaced, others stay. model.onnx comes last, after the one before it has gone, so that an
+// interrupted run leaves no model or a whole one. Throws Error as check() does, or when a file cannot be written.
 void make_model(const ModelSpec& spec, const std::filesystem::path& folder);
 
 }  // namespace sesame::models::synthesis

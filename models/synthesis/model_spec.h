@@ -27,6 +27,11 @@ struct ModelSpec {
   std::int64_t vocab = 30522;
   std::int64_t max_positions = 512;
   std::int64_t labels = 2;  // of the classification tasks
+  // Sizes that some architectures have besides; 0 in those that don't.
+  std::int64_t embedding = 0;      // width of the embeddings
+  std::int64_t bottleneck = 0;     // width inside a MobileBERT layer
+  std::int64_t feed_forwards = 0;  // of a MobileBERT layer
+  std::int64_t buckets = 0;        // of relative positions, on either side
   std::uint64_t seed = 1;
 };
 

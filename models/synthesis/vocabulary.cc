@@ -1,14 +1,10 @@
 #include "models/synthesis/vocabulary.h"
 
 #include <array>
-#include <cctype>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <string_view>
 #include <unordered_set>
 
 #include "models/synthesis/random.h"
-#include "sesame/error.h"
+#include "models/synthesis/tokenizer_files.h"
 
 namespace sesame::models::synthesis {
 
@@ -29,26 +25,6 @@ std::vector<std::string> fixed_pieces() {
   return pieces;
 }
 
-std::string syllable(SplitMix64& random) {
-  static constexpr std::array<std::string_view, 20> onsets = {"b", "c", "d", "f", "g", "h",  "l",  "m",  "n",  "p",
-                                                              "r", "s", "t", "v", "w", "ch", "pr", "st", "th", "tr"};
-  static constexpr std::array<std::string_view, 8> vowels = {"a", "e", "i", "o", "u", "ai", "ea", "ou"};
-  static constexpr std::array<std::string_view, 10> codas = {"", "", "", "l", "n", "r", "s", "t", "nd", "ng"};
-  std::string text;
-  text += onsets[random.below(onsets.size())];
-  text += vowels[random.below(vowels.size())];
-  text += codas[random.below(codas.size())];
-  return text;
-}
-
-nlohmann::ordered_json special_tokens() {
-  return {{"unk_token", "[UNK]"},
-          {"sep_token", "[SEP]"},
-          {"pad_token", "[PAD]"},
-          {"cls_token", "[CLS]"},
-          {"mask_token", "[MASK]"}};
-}
-
 }  // namespace
 
 std::vector<std::string> wordpiece_vocabulary(std::int64_t size, std::uint64_t seed) {
@@ -65,23 +41,12 @@ std::vector<std::string> wordpiece_vocabulary(std::int64_t size, std::uint64_t s
   return pieces;
 }
 
-void write_text(const std::string& text, const std::filesystem::path& file) {
-  std::ofstream stream(file, std::ios::binary);
-  stream << text;
-  stream.close();
-  if (!stream) throw Error(file.string() + ": cannot be written");
-}
-
 void write_wordpiece(const ModelSpec& spec, const std::string& tokenizer_class, const std::filesystem::path& folder) {
   std::string lines;
   for (const std::string& piece : wordpiece_vocabulary(spec.vocab, spec.seed)) lines += piece + "\n";
   write_text(lines, folder / "vocab.txt");
 
-  nlohmann::ordered_json config = {
-      {"do_lower_case", true}, {"model_max_length", spec.max_positions}, {"tokenizer_class", tokenizer_class}};
-  config.update(special_tokens());
-  write_text(config.dump(2) + "\n", folder / "tokenizer_config.json");
-  write_text(special_tokens().dump(2) + "\n", folder / "special_tokens_map.json");
+  write_settings({{"do_lower_case", true}}, special_tokens(kBertTokens), spec, tokenizer_class, folder);
 }
 
 }  // namespace sesame::models::synthesis

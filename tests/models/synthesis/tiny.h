@@ -19,6 +19,9 @@ inline ModelSpec tiny(std::string_view architecture, Task task, std::int64_t lab
   spec.vocab = 120;
   spec.max_positions = 40;
   spec.labels = labels;
+  if (spec.embedding != 0) spec.embedding = architecture == "mobilebert" ? 24 : 20;
+  if (spec.bottleneck != 0) spec.bottleneck = 16, spec.feed_forwards = 2, spec.ffn = 32;
+  if (spec.buckets != 0) spec.buckets = 8;
   return spec;
 }
 

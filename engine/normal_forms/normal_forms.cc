@@ -90,6 +90,8 @@ void to_normal_forms(Graph& graph) {
     if (take_fusions_apart(graph)) fold_constants(graph);  // a transposed weight was an attribute of the fused product
     form_layernorms(graph);
     form_gelus(graph);
+  } else {
+    form_layernorms(graph, LayerNormForm::steps);
   }
   form_linears(graph);
   anchor_shapes(graph);

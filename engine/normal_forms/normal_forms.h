@@ -33,18 +33,25 @@ void move_bytes(Graph& graph);
 // or sesame.QuantizedLinear.
 void form_byte_products(Graph& graph);
 
-// QLinearMatMul, QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, and MatMulInteger with the Cast, Mul and Add that
+// QLinearMatMul, QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, the projection of QAttention, and MatMulInteger with the Cast, Mul and Add that
 // follow it, by a constant matrix. Returns whether there were any.
 bool form_quantized_linears(Graph& graph);
 
 // MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.
 void form_linears(Graph& graph);
 
-// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add.
-void form_layernorms(Graph& graph);
+// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add. As `steps` they become sesame.LayerNormalizationSteps(x,
+// gamma, beta), which rounds as they do, for graphs that quantize what comes out: there a last bit counts.
+enum class LayerNormForm { fused, steps };
+void form_layernorms(Graph& graph, LayerNormForm form = LayerNormForm::fused);
 
 // x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
 void form_gelus(Graph& graph);
+
+// Elementwise operators and LayerNorms that only lead to each other, with the (de)quantizations around them, become one
+// step each (steps/row_program.h), with the bits that they have. For what recognition has left, so after it: they are
+// no nodes any more that a pattern knows.
+void fuse_rows(Graph& graph);
 
 // Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
 // dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must

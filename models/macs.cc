@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "engine/shape_probe.h"
-#include "models/encoder.h"
+#include "models/encoder_step.h"
 
 namespace sesame {
 

@@ -6,7 +6,7 @@
 
 #include "engine/normal_forms/matcher.h"
 #include "engine/shape_probe.h"
-#include "models/encoder.h"
+#include "models/encoder_step.h"
 #include "models/layer_pattern.h"
 
 namespace sesame::models {

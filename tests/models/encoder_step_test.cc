@@ -1,4 +1,4 @@
-#include "models/encoder.h"
+#include "models/encoder_step.h"
 
 #include <cmath>
 

@@ -1,0 +1,75 @@
+#include "models/encoder_step.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "models/encoder_inputs.h"
+#include "models/encoder_pass.h"
+
+namespace sesame::models {
+
+using engine::Execution;
+using engine::Tensor;
+
+namespace {
+
+constexpr std::size_t kFirstLayerPhase = 2;  // behind the layout of the rows and the embeddings
+
+std::size_t layer_of(std::size_t phase) { return (phase - kFirstLayerPhase) / 2; }
+bool is_attention(std::size_t phase) { return phase % 2 == 0; }
+
+}  // namespace
+
+EncoderStep::EncoderStep(Encoder encoder) : encoder_(std::move(encoder)), widths_(encoder_) {
+  assert(!encoder_.layers.empty());
+}
+
+void EncoderStep::infer(engine::Inference& io) const {
+  const InputSizes sizes = check_inputs(encoder_, io);
+  const auto batch = static_cast<std::int64_t>(sizes.batch);
+  const auto length = static_cast<std::int64_t>(sizes.length);
+  const auto hidden = static_cast<std::int64_t>(encoder_.hidden);
+  io.output(0, engine::DType::f32,
+            encoder_.first_row_only ? engine::Shape{batch, hidden} : engine::Shape{batch, length, hidden});
+}
+
+std::size_t EncoderStep::scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
+  return SharedRows::bytes(widths_, input_sizes(encoder_, inputs));
+}
+
+std::size_t EncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
+  std::size_t bytes = BlockRows::bytes(widths_);
+  const std::size_t length = input_sizes(encoder_, inputs).length;
+  for (const EncoderLayer& layer : encoder_.layers) {
+    bytes = std::max(bytes, kernels::attention_f32_scratch(length, length, layer.head_dim));
+    bytes = std::max(bytes, kernels::attention_u8s8_scratch(length, length, layer.head_dim));
+  }
+  return bytes;
+}
+
+std::size_t EncoderStep::phases() const { return kFirstLayerPhase + 2 * encoder_.layers.size(); }
+
+std::size_t EncoderStep::items(const Execution& e, std::size_t phase) const {
+  if (phase == 0) return 1;
+  const EncoderPass pass(encoder_, widths_, e);
+  if (phase == 1) return pass.embed_items();
+  return is_attention(phase) ? pass.attend_items(layer_of(phase)) : pass.feed_forward_items(layer_of(phase));
+}
+
+std::string EncoderStep::phase_name(std::size_t phase) const {
+  if (phase == 0) return "rows";
+  if (phase == 1) return "embeddings, qkv 0";
+  return (is_attention(phase) ? "attention " : "attn_out, ffn ") + std::to_string(layer_of(phase));
+}
+
+void EncoderStep::run(const Execution& e, std::size_t phase, std::size_t item, int worker) const {
+  std::byte* scratch = e.worker_scratch[static_cast<std::size_t>(worker)];
+  const EncoderPass pass(encoder_, widths_, e);
+  if (phase == 0) return pass.lay_out();
+  if (phase == 1) return pass.embed(item, scratch);
+  if (is_attention(phase)) return pass.attend(layer_of(phase), item, scratch);
+  pass.feed_forward(layer_of(phase), item, scratch);
+}
+
+}  // namespace sesame::models

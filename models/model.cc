@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "models/encoder.h"
 #include "models/loading.h"
 #include "models/model_location.h"
+#include "models/quantization_report.h"
 
 namespace sesame {
 
@@ -78,7 +80,10 @@ void release_unused_constants(engine::Graph& graph) {
 
 std::size_t memory_of(const engine::Plan& plan) {
   std::size_t bytes = 0;
-  for (std::size_t n = 0; n < plan.steps(); ++n) bytes += plan.step(n).weight_bytes();
+  std::set<const engine::Step*> counted;  // nodes that share weights share their step
+  for (std::size_t n = 0; n < plan.steps(); ++n) {
+    if (counted.insert(&plan.step(n)).second) bytes += plan.step(n).weight_bytes();
+  }
   const engine::Graph& graph = plan.graph();
   for (std::size_t v = 0; v < graph.value_count(); ++v) {
     const engine::Tensor& t = graph.value(static_cast<engine::ValueId>(v)).constant;
@@ -99,6 +104,9 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
     model.source = models::describe_source(graph);
     engine::fold_constants(graph);
     engine::to_normal_forms(graph);
+    std::vector<std::string>& quantization = model.source.quantization;
+    const auto by_layer = models::describe_quantization(graph, model.source.operators);
+    quantization.insert(quantization.begin(), by_layer.begin(), by_layer.end());
     model.precision = options.precision == Precision::automatic ? Precision::fp32 : options.precision;
     if (model.precision == Precision::bf16) engine::quantize_linears(graph, engine::LinearPrecision::bf16);
     if (model.precision == Precision::int8) engine::quantize_linears(graph);
@@ -108,6 +116,7 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
     if (class_count) model.labels = make_labels(model.config, *class_count);
     engine::pack_linears(graph);
     engine::pack_quantized_linears(graph);
+    engine::fuse_rows(graph);
     release_unused_constants(graph);
     model.plan = std::make_unique<const engine::Plan>(std::move(graph));
   } catch (const Error& e) {

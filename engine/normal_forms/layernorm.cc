@@ -139,7 +139,7 @@ std::optional<LayerNorm> match_layernorm(const Matcher& m, const ShapeProbe& pro
 
 }  // namespace
 
-void form_layernorms(Graph& graph) {
+void form_layernorms(Graph& graph, LayerNormForm form) {
   const Matcher m(graph);
   const ShapeProbe probe(graph);
   std::vector<std::pair<std::size_t, LayerNorm>> found;
@@ -148,8 +148,10 @@ void form_layernorms(Graph& graph) {
   }
   for (const auto& [n, layernorm] : found) {
     Node& node = graph.nodes[n];
-    node.op = "LayerNormalization";
-    node.version = 17;
+    const bool fused = form == LayerNormForm::fused;
+    node.op = fused ? "LayerNormalization" : "LayerNormalizationSteps";
+    node.domain = fused ? kOnnx : kSesame;
+    node.version = fused ? 17 : 1;
     node.inputs = {layernorm.x, layernorm.gamma, layernorm.beta};
     node.attributes = {};
     node.attributes.set("axis", std::int64_t{-1});

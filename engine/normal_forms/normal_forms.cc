@@ -114,6 +114,8 @@ void to_normal_forms(Graph& graph) {
     if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
     if (sink_row_reshapes(graph)) fold_constants(graph);
     if (sink_expands(graph)) merge_common_nodes(graph);
+  } else {
+    form_layernorms(graph, LayerNormForm::steps);
   }
   form_linears(graph);
   anchor_shapes(graph);

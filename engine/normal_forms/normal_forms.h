@@ -37,15 +37,18 @@ void move_bytes(Graph& graph);
 // or sesame.QuantizedLinear.
 void form_byte_products(Graph& graph);
 
-// QLinearMatMul, QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, and MatMulInteger with the Cast, Mul and Add that
-// follow it, by a constant matrix. Returns whether there were any.
+// QLinearMatMul, QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, the projection of QAttention, and MatMulInteger
+// with the Cast, Mul and Add that follow it, by a constant matrix. Returns whether there were any.
 bool form_quantized_linears(Graph& graph);
 
 // MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.
 void form_linears(Graph& graph);
 
-// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add, and TensorFlow's way of writing it.
-void form_layernorms(Graph& graph);
+// ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div, Mul, Add, and TensorFlow's way of writing it. As `steps` they
+// become sesame.LayerNormalizationSteps(x, gamma, beta), which rounds as they do, for graphs that quantize what comes
+// out: there a last bit counts.
+enum class LayerNormForm { fused, steps };
+void form_layernorms(Graph& graph, LayerNormForm form = LayerNormForm::fused);
 
 // x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
 void form_gelus(Graph& graph);
@@ -59,10 +62,15 @@ bool sink_row_reshapes(Graph& graph);
 // are then made from what they are given, [batch, length], and spread out last. Returns whether anything changed.
 bool sink_expands(Graph& graph);
 
-// A convolution of [batch, channels, length] by a kernel of one position becomes a product of [batch, length, channels] by
-// a matrix, or by one for each group; transposes move behind what works on each element alone, and meet. Returns whether
-// there was any.
+// A convolution of [batch, channels, length] by a kernel of one position becomes a product of [batch, length, channels]
+// by a matrix, or by one for each group; transposes move behind what works on each element alone, and meet. Returns
+// whether there was any.
 bool multiply_pointwise_convolutions(Graph& graph);
+
+// Elementwise operators and LayerNorms that only lead to each other, with the (de)quantizations around them, become one
+// step each (steps/row_program.h), with the bits that they have. For what recognition has left, so after it: they are
+// no nodes any more that a pattern knows.
+void fuse_rows(Graph& graph);
 
 // Shape(x) of a value inside the graph becomes a selection of the dimensions of a graph input and constants, where x's
 // dimensions are known to be those: exporters ask intermediate values for sizes that the inputs have too, and that must

@@ -83,8 +83,8 @@ class Former {
     const bool bias_fits = f.bias == kNoValue || (bias && bias.rank() == 1 && bias.dim(0) == n);
     const bool output_fits =
         f.y_scale == kNoValue || (is_per_tensor(graph_, f.y_scale) && is_per_tensor(graph_, f.y_zero));
-    return is_per_column(graph_, f.weight_scale, n) && is_zero_point(graph_, f.weight_zero, n) && bias_fits &&
-           output_fits;
+    const bool scale_fits = f.weight_scale == kNoValue || is_per_column(graph_, f.weight_scale, n);
+    return scale_fits && is_zero_point(graph_, f.weight_zero, n) && bias_fits && output_fits;
   }
 
   std::optional<Form> match_gemm(const Node& node) const {
@@ -190,12 +190,37 @@ void take_dynamic_products_apart(Graph& graph) {
   graph.nodes = std::move(nodes);
 }
 
+// QAttention as its projection and what follows that.
+void take_attentions_apart(Graph& graph) {
+  std::vector<Node> nodes;
+  for (Node& node : graph.nodes) {
+    if (!node.is("QAttention", kMicrosoft) || !is_byte_matrix(graph, node.input(1))) {
+      nodes.push_back(std::move(node));
+      continue;
+    }
+    Emitter e(graph, nodes, graph.value(node.output(0)).name);
+    const ValueId projected = e.emit(
+        "MatMulIntegerToFloat", 1,
+        {node.input(0), node.input(1), node.input(3), node.input(4), node.input(6), node.input(7), node.input(2)});
+    nodes.back().domain = kMicrosoft;
+    nodes.back().name = node.name;
+    node.op = "ProjectedAttention";
+    node.domain = kSesame;
+    node.inputs = {projected, node.input(5), node.input(8)};
+    nodes.push_back(std::move(node));
+  }
+  graph.nodes = std::move(nodes);
+}
+
+bool has_any(const Graph& graph, std::string_view op) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& n) { return n.is(op, kMicrosoft); });
+}
+
 }  // namespace
 
 bool form_quantized_linears(Graph& graph) {
-  const bool dynamic = std::any_of(graph.nodes.begin(), graph.nodes.end(),
-                                   [](const Node& n) { return n.is("DynamicQuantizeMatMul", kMicrosoft); });
-  if (dynamic) {
+  if (has_any(graph, "QAttention")) take_attentions_apart(graph);
+  if (has_any(graph, "DynamicQuantizeMatMul")) {
     take_dynamic_products_apart(graph);
     merge_common_nodes(graph);
   }

@@ -73,10 +73,13 @@ class MergedAttention : public Operator {
   // Checks all but types; gives the outputs.
   void infer_outputs(Inference& io, DType type) const {
     const HeadShape s = shape(io.input(0), io.input(1), optional(io, inputs_.past));
-    ScoreBias::check(s, optional(io, inputs_.mask), optional(io, inputs_.bias));
     if (io.has(2)) {
       check_shape("the bias", io.input(2).shape(), {s.heads * (2 * s.head_dim + s.value_dim)});
     }
+    infer_outputs(io, type, s);
+  }
+  void infer_outputs(Inference& io, DType type, const HeadShape& s) const {
+    ScoreBias::check(s, optional(io, inputs_.mask), optional(io, inputs_.bias));
     io.output(0, type, {s.batch, s.queries, s.heads * s.value_dim});
     io.output(1, type, {2, s.batch, s.heads, s.total(), s.head_dim});
   }
@@ -87,11 +90,14 @@ class MergedAttention : public Operator {
       throw Error("weights of shape " + to_string(weights.shape()) + " do not fit the input's " +
                   to_string(input.shape()));
     }
-    const std::int64_t columns = weights.dim(1);
+    return shape(input, weights.dim(1), past);
+  }
+  // With `columns` features of query, key and value.
+  HeadShape shape(const Tensor& input, std::int64_t columns, const Tensor& past) const {
     const std::int64_t hidden = sizes_ ? (*sizes_)[0] : columns / 3;
     const std::int64_t values = sizes_ ? (*sizes_)[2] : columns / 3;
     if (hidden > columns || values > columns || 2 * hidden + values != columns) {
-      throw Error("weights of shape " + to_string(weights.shape()) + " do not divide into query, key and value");
+      throw Error(std::to_string(columns) + " columns do not divide into query, key and value");
     }
     HeadShape s{};
     s.batch = input.dim(0);
@@ -216,6 +222,30 @@ class QAttention : public MergedAttention {
           static_cast<float>(acc[static_cast<std::size_t>(i)]) * scale + e.inputs[2].data<float>()[i % N];
     }
     attend_projected(e, s, projected);
+  }
+};
+
+// What follows the projection: projected queries, keys and values [batch, sequence, features of all three], mask, past.
+// Normal forms make it of a QAttention whose projection is a QuantizedLinear of its own.
+class ProjectedAttention : public MergedAttention {
+ public:
+  explicit ProjectedAttention(const Node& node) : MergedAttention(node, {1, 2, kAnyNumber}) {
+    check_inputs(node, 1, 3);
+  }
+  void infer(Inference& io) const override {
+    check_type(io, 0, Types<float>{});
+    if (io.has(2)) check_type(io, 2, Types<float>{});
+    infer_outputs(io, DType::f32, projected_shape(io.input(0), optional(io, 2)));
+  }
+  void compute(const Execution& e) const override {
+    if (e.outputs[0].size() == 0) return;
+    attend_projected(e, projected_shape(e.inputs[0], optional(e, 2)), e.inputs[0]);
+  }
+
+ private:
+  HeadShape projected_shape(const Tensor& x, const Tensor& past) const {
+    if (x.rank() != 3) throw Error("the projection has shape " + to_string(x.shape()) + ", expected three axes");
+    return shape(x, x.dim(2), past);
   }
 };
 
@@ -392,6 +422,7 @@ class MultiHeadAttention : public Operator {
 
 void register_microsoft_attention(Registry& r) {
   r.add(kMicrosoft, "Attention", 1, make<Attention>());
+  r.add(kSesame, "ProjectedAttention", 1, make<ProjectedAttention>());
   r.add(kMicrosoft, "QAttention", 1, make<QAttention>());
   r.add(kMicrosoft, "MultiHeadAttention", 1, make<MultiHeadAttention>());
 }

@@ -219,6 +219,33 @@ class LpNormalization : public Operator {
   std::int64_t p_;
 };
 
+// LayerNorm as its operators spell it (kernels' layernorm_steps_row): what form_layernorms makes of them where a last
+// bit counts. x, gamma, beta.
+class LayerNormalizationSteps : public Operator {
+ public:
+  explicit LayerNormalizationSteps(const Node& node) : epsilon_(node.attributes.real("epsilon")) {
+    check_inputs(node, 3, 3);
+  }
+  void infer(Inference& io) const override {
+    check_type(io, 0, Types<float>{});
+    const Shape& shape = io.input(0).shape();
+    for (std::size_t i : {1u, 2u})
+      check_shape("gamma or beta", io.input(i).shape(), {shape.empty() ? 1 : shape.back()});
+    io.output(0, DType::f32, shape);
+  }
+  void compute(const Execution& e) const override {
+    const std::int64_t n = e.inputs[1].size();
+    for (std::int64_t i = 0; n != 0 && i < e.inputs[0].size(); i += n) {
+      e.kernels->layernorm_steps_row(e.inputs[0].data<float>() + i, e.inputs[1].data<float>(),
+                                     e.inputs[2].data<float>(), epsilon_, static_cast<std::size_t>(n),
+                                     e.outputs[0].data<float>() + i);
+    }
+  }
+
+ private:
+  float epsilon_;
+};
+
 }  // namespace
 
 void register_normalization(Registry& r) {
@@ -228,6 +255,7 @@ void register_normalization(Registry& r) {
   r.add("SimplifiedLayerNormalization", 1, make<LayerNormalization<true>>());
   r.add(kMicrosoft, "SimplifiedLayerNormalization", 1, make<LayerNormalization<true>>());
   r.add("RMSNormalization", 23, make<LayerNormalization<true>>());
+  r.add(kSesame, "LayerNormalizationSteps", 1, make<LayerNormalizationSteps>());
   r.add("BatchNormalization", 7, make<BatchNormalization>());
   r.add("LpNormalization", 1, make<LpNormalization>());
 }

@@ -177,7 +177,9 @@ class Runner {
     std::string quantized = "none";
     if (row.is_quantized) {
       model = scratch.path() / "model";
-      quantized = counted(models::quantize_to_onnx(options_.model, model, row.form, std::ref(calibrator_)).quantized);
+      quantized = counted(
+          models::quantize_to_onnx(options_.model, model, row.form, std::ref(calibrator_), models::IfNothing::write)
+              .quantized);
     }
     const std::size_t before = report_.results.size();
     time(model);

@@ -191,6 +191,14 @@ struct Table {
   // y[i] = x[i] as bf16, rounded half to even; NaN stays NaN, denormals become a zero of their sign (bf16.h). Writes y
   // up to round_up(n, 2), padding 0.
   void (*to_bf16_row)(const float* x, std::size_t n, std::uint16_t* y);
+  // The same of y[k] = x[k] * multiplier[k], rounded: SmoothQuant's step.
+  float (*smooth_quantize_row_u8)(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q);
+
+  // A scale and zero point that were known before: q[k] = clamp(round_half_even(y[k] / scale) + zero_point, 0, 255) with
+  // y as above, y = x where multiplier is null; scale > 0. A row with NaN or infinity gets scale NaN and q = zero_point.
+  // Writes q up to round_up(n, 4), padding zero_point. Returns the scale.
+  float (*static_quantize_row_u8)(const float* x, const float* multiplier, std::size_t n, float scale,
+                                  std::uint8_t zero_point, std::uint8_t* q);
 
   // y[i] = act(x[i]); y may be x.
   void (*activation_row)(Activation activation, const float* x, std::size_t n, float* y);

@@ -1,8 +1,10 @@
 #include "models/calibration.h"
 
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "engine/normal_forms/normal_forms.h"
 #include "models/loading.h"
 #include "models/model.h"
 #include "sesame/sesame.h"
@@ -12,15 +14,20 @@ namespace sesame::models {
 engine::Observers observe_values(const std::filesystem::path& model, const engine::Graph& graph,
                                  std::span<const std::string> values, std::span<const std::string> texts,
                                  const engine::CalibrationOptions& options, const CalibrationProgress& progress) {
-  const auto loaded = load_graph(model, engine::observed_graph(graph, values));
-  if (!loaded->tokenizer) {
-    throw Error(loaded->onnx_file.string() + ": no tokenizer beside it (tokenizer.json, vocab.txt, ...)");
+  const SourceModel source = read_source(model);
+  if (!source.model.tokenizer) {
+    throw Error(source.model.onnx_file.string() + ": no tokenizer beside it (tokenizer.json, vocab.txt, ...)");
   }
-  engine::Observers observers(loaded->plan->graph(), options);
-  Session session(std::make_shared<const Model>(loaded));
+  // How many positions there are is known where the encoder is recognised.
+  const std::size_t max_tokens =
+      finish_model(source.model, source.graph, Precision::fp32, AttentionPrecision::fp32)->max_tokens;
+  engine::Graph observed = engine::observed_graph(graph, values);
+  engine::to_normal_forms(observed);
+  engine::Observers observers(observed, options);
+  Session session(std::make_shared<const Model>(plan_operators(source.model, std::move(observed))));
   std::vector<engine::Tensor> outputs;
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const Encoding encoding = loaded->tokenizer->encode(texts[i], {.max_length = loaded->max_tokens});
+    const Encoding encoding = source.model.tokenizer->encode(texts[i], {.max_length = max_tokens});
     TokenBatch batch;
     batch.add(encoding.ids, encoding.type_ids);
     outputs.clear();

@@ -41,7 +41,7 @@ kernels::Activation activation_of(const Node& node) {
 Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes) {
   std::vector<LinearWeights> parts;
   for (const Node* node : nodes) parts.push_back(engine::linear_weights(graph, *node));
-  return Linear(parts, engine::linear_precision(**nodes.begin()));
+  return Linear(parts, engine::linear_scheme(**nodes.begin()));
 }
 
 EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention,
@@ -51,8 +51,8 @@ EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrec
   layer.head_dim = p.attention.head_dim;
   layer.score_scale = p.attention.scale;
   layer.attention = attention;
-  layer.relative =
-      make_relative_attention(p.attention.relative, p.attention.heads, engine::linear_precision(*p.query), known_places);
+  layer.relative = make_relative_attention(p.attention.relative, p.attention.heads,
+                                           engine::linear_scheme(*p.query).precision, known_places);
   layer.query_key_value = pack(graph, {p.query, p.key, p.value});
   layer.attn_out = pack(graph, {p.attn_out});
   layer.attn_norm = layer_norm(graph, *p.attn_norm);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/engines/peer_contestant.h"
+#include "bench/quantized_copies.h"
 #include "models/eval/metrics.h"
 #include "models/model.h"
 
@@ -40,7 +41,8 @@ double peer_accuracy_one_by_one(const Subject& subject, const Peers& peers, std:
   const auto expected = expected_labels(subject, data);
   const LoadedModel& model = subject.model->loaded();
   if (!model.tokenizer) throw Error(subject.path + ": expected a tokenizer beside the model, found none");
-  PeerEntry entry = peer_entries(peers, subject).at(0);
+  QuantizedCopies copies(model.onnx_file);  // none is made: ONNX Runtime reads the same file
+  PeerEntry entry = peer_entries(peers, subject, copies).at(0);
   entry.model.threads = threads;
   PeerContestant peer(entry.argv, {}, entry.model);
   std::vector<std::size_t> predicted;

@@ -41,7 +41,13 @@ enum Column {
   first
 };
 
-bool holds(const std::string& cell, std::string_view word) { return cell.find(word) != std::string::npos; }
+// Whether a cell, a Python list, holds this name.
+bool holds(const std::string& cell, std::string_view name) {
+  std::string quoted = "'";
+  quoted += name;
+  quoted += '\'';
+  return cell.find(quoted) != std::string::npos;
+}
 
 OptimumRow parse_row(std::vector<std::string> cells) {
   OptimumRow row{std::move(cells), false, {}};
@@ -55,11 +61,11 @@ OptimumRow parse_row(std::vector<std::string> cells) {
   form.reduce_range = published[reduce_range] == "True";
   form.nodes.operators.clear();
   for (const std::string& op : engine::quantizable_operators()) {
-    const bool with_matmul = op == "Gemm" && !is_static && holds(published[operators], "'MatMul'");
-    if (holds(published[operators], "'" + op + "'") || with_matmul) form.nodes.operators.push_back(op);
+    const bool with_matmul = op == "Gemm" && !is_static && holds(published[operators], "MatMul");
+    if (holds(published[operators], op) || with_matmul) form.nodes.operators.push_back(op);
   }
   for (const engine::NodeGroup group : engine::all_node_groups()) {
-    if (holds(published[exclusion], "'" + std::string(name(group)) + "'")) form.nodes.exclude.push_back(group);
+    if (holds(published[exclusion], name(group))) form.nodes.exclude.push_back(group);
   }
   form.nodes.heads = true;
   return row;
@@ -92,7 +98,8 @@ class Calibrator {
 
   engine::Ranges operator()(const engine::Graph& graph, const std::vector<std::string>&) {
     if (!ranges_) {
-      engine::OnnxFormOptions all{.form = engine::OnnxForm::qdq};
+      engine::OnnxFormOptions all;
+      all.form = engine::OnnxForm::qdq;
       all.nodes.operators = engine::quantizable_operators();
       all.nodes.heads = true;
       const auto& file = options_.calibration ? options_.calibration : options_.data;
@@ -170,7 +177,9 @@ class Runner {
     std::string quantized = "none";
     if (row.is_quantized) {
       model = scratch.path() / "model";
-      quantized = counted(models::quantize_to_onnx(options_.model, model, row.form, std::ref(calibrator_)).quantized);
+      quantized = counted(
+          models::quantize_to_onnx(options_.model, model, row.form, std::ref(calibrator_), models::IfNothing::write)
+              .quantized);
     }
     const std::size_t before = report_.results.size();
     time(model);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/binding.h"
+#include "engine/operators/quantization.h"
 #include "sesame/error.h"
 
 namespace sesame::engine {
@@ -18,6 +19,9 @@ class LinearStep final : public Step {
 
   void infer(Inference& io) const override { infer_linear(io, linear_.in_features(), linear_.out_features()); }
 
+  std::size_t scratch_bytes(std::span<const Tensor>, std::span<const Tensor>) const override {
+    return has_tensor_grid() ? TensorGrid::bytes(linear_) : 0;
+  }
   std::size_t worker_scratch_bytes(std::span<const Tensor>, std::span<const Tensor>) const override {
     return linear_.row_bytes() == 0 ? 0 : kRowsPerItem * (linear_.row_bytes() + sizeof(float));
   }
@@ -27,25 +31,54 @@ class LinearStep final : public Step {
     return static_cast<double>(linear_.in_features()) * static_cast<double>(linear_.out_features());
   }
 
-  std::size_t items(const Execution& e, std::size_t) const override {
-    return (rows(e) + kRowsPerItem - 1) / kRowsPerItem;
+  // Before the product, the grid of all rows where they share one.
+  std::size_t phases() const override { return has_tensor_grid() ? 2 : 1; }
+
+  std::size_t items(const Execution& e, std::size_t phase) const override {
+    return phase + 1 < phases() ? 1 : (rows(e) + kRowsPerItem - 1) / kRowsPerItem;
   }
 
-  void run(const Execution& e, std::size_t, std::size_t item, int worker) const override {
+  void run(const Execution& e, std::size_t phase, std::size_t item, int worker) const override {
+    if (phase + 1 < phases()) return find_grid(e);
     const std::size_t begin = item * kRowsPerItem;
     const std::size_t count = std::min(kRowsPerItem, rows(e) - begin);
-    const std::size_t in = linear_.in_features();
-    const float* x = e.inputs[0].data<float>() + begin * in;
-    std::byte* scratch = e.worker_scratch[static_cast<std::size_t>(worker)];
-    auto* scale = reinterpret_cast<float*>(scratch + kRowsPerItem * linear_.row_bytes());
-    const Rows input = linear_.make_rows(*e.kernels, x, static_cast<std::ptrdiff_t>(in), count, scratch, scale);
+    const Rows input = make_rows(e, e.inputs[0].data<float>() + begin * linear_.in_features(), count,
+                                 e.worker_scratch[static_cast<std::size_t>(worker)]);
     linear_.run(*e.kernels, input, count, {}, e.outputs[0].data<float>() + begin * linear_.out_features(),
                 static_cast<std::ptrdiff_t>(linear_.out_features()));
   }
 
  private:
+  // In the step's scratch: one grid for all rows, and the sums that it starts from behind it.
+  struct TensorGrid {
+    DynamicParameters parameters;
+
+    static std::size_t bytes(const Linear& linear) {
+      return sizeof(TensorGrid) + kernels::round_up(linear.out_features(), kernels::kPanel) * sizeof(std::int32_t);
+    }
+    std::int32_t* sums() { return reinterpret_cast<std::int32_t*>(this + 1); }
+  };
+  static TensorGrid& grid(const Execution& e) { return *reinterpret_cast<TensorGrid*>(e.scratch); }
+
+  bool has_tensor_grid() const {
+    return linear_.precision() == LinearPrecision::int8 && linear_.scheme().rows == RowGrid::per_tensor;
+  }
+
   std::size_t rows(const Execution& e) const {
     return static_cast<std::size_t>(e.inputs[0].size()) / linear_.in_features();
+  }
+
+  void find_grid(const Execution& e) const {
+    grid(e).parameters = dynamic_parameters(e.inputs[0].data<float>(), e.inputs[0].size());
+    linear_.init_sums(grid(e).parameters.zero_point, grid(e).sums());
+  }
+
+  Rows make_rows(const Execution& e, const float* x, std::size_t count, std::byte* scratch) const {
+    const auto ld = static_cast<std::ptrdiff_t>(linear_.in_features());
+    auto* scale = reinterpret_cast<float*>(scratch + kRowsPerItem * linear_.row_bytes());
+    if (!has_tensor_grid()) return linear_.make_rows(*e.kernels, x, ld, count, scratch, scale);
+    const DynamicParameters& p = grid(e).parameters;
+    return linear_.make_rows(*e.kernels, x, ld, count, p.scale, p.zero_point, grid(e).sums(), scratch, scale);
   }
 
   Linear linear_;
@@ -66,7 +99,7 @@ void infer_linear(Inference& io, std::size_t in_features, std::size_t out_featur
 }
 
 std::shared_ptr<const Step> make_linear_step(const Graph& graph, const Node& node) {
-  return std::make_shared<LinearStep>(Linear(linear_weights(graph, node), linear_precision(node)));
+  return std::make_shared<LinearStep>(Linear(linear_weights(graph, node), linear_scheme(node)));
 }
 
 void pack_linears(Graph& graph) {

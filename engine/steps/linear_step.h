@@ -8,8 +8,7 @@
 
 namespace sesame::engine {
 
-// Packs the node's weights. The node's attribute "precision" (set by quantize_linears) says as what; rows are then
-// quantized or rounded inside the step.
+// Packs the node's weights by its scheme (linear_scheme.h); rows are then quantized or rounded inside the step.
 std::shared_ptr<const Step> make_linear_step(const Graph& graph, const Node& node);
 
 // The shape of a Linear's result. Throws Error when the rows do not fit.

@@ -30,10 +30,9 @@ Tensor transposed(const Tensor& t) {
 std::vector<float> run(const Linear& linear, const Tensor& x, const kernels::Epilogue& epilogue = {}) {
   const auto rows = static_cast<std::size_t>(x.dim(0));
   const kernels::Table& table = kernels::table(kernels::default_isa());
-  Tensor made = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(rows * linear.row_bytes())});
+  std::vector<std::byte> made(rows * linear.row_bytes());
   std::vector<float> scale(rows);
-  const Rows input =
-      linear.make_rows(table, x.data<float>(), x.dim(1), rows, reinterpret_cast<std::byte*>(made.raw()), scale.data());
+  const Rows input = linear.make_rows(table, x.data<float>(), x.dim(1), rows, made.data(), scale.data());
   std::vector<float> y(rows * linear.out_features(), -99.0f);
   linear.run(table, input, rows, epilogue, y.data(), static_cast<std::ptrdiff_t>(linear.out_features()));
   return y;

@@ -13,6 +13,7 @@
 #include "bench/workload.h"
 #include "models/model.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/options.h"
 #include "tools/progress_bar.h"
 
@@ -88,6 +89,8 @@ int run_bench(BenchOptions options) {
   for (const std::string& each : options.peers) {
     (each == "sesame" ? grid.peers.sesame : grid.peers.onnxruntime) = true;
   }
+  grid.stopped = was_interrupted;
+  stop_on_interrupt();
   check_writable(options.json);
 
   bench::Report report{.machine = bench::describe_machine(), .peaks = bench::measure_peaks(), .results = {}};
@@ -126,6 +129,25 @@ void add_grid(CLI::App& command, BenchOptions& options) {
       ->type_name("M");
 }
 
+void add_workload(CLI::App& command, BenchOptions& options) {
+  bench::Options& grid = options.grid;
+  command.add_flag("--text", grid.text, "Text in, answer out: tokenize --data's texts, or everyday ones");
+  command.add_option("--data", options.data, "Labelled data: adds accuracy; with --text the texts to time (also .txt)")
+      ->type_name("FILE");
+  command
+      .add_option_function<std::string>(
+          "--order", [&grid](const std::string& order) { grid.sorted = order == "length"; },
+          "Of --text's texts: as the file has them, or by length")
+      ->check(CLI::IsMember({"file", "length"}))
+      ->type_name("file|length")
+      ->default_str("file");
+  command.add_option("--rate", grid.rates, "Requests a second that arrive (Poisson); times include the waiting")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::PositiveNumber)
+      ->type_name("R,...");
+}
+
 void add_peers(CLI::App& command, BenchOptions& options) {
   command.add_option("--peer", options.peers, "Engines to compare with: onnxruntime, sesame (another process of ours)")
       ->delimiter(',')
@@ -150,7 +172,7 @@ void add_timing(CLI::App& command, bench::Timing& timing) {
       ->check(CLI::Range(0, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--runs", timing.runs, "Timed runs of a configuration")
+  command.add_option("--runs", timing.runs, "Timed runs of a configuration; for --text --data one for each batch")
       ->check(CLI::Range(1, 100'000'000))
       ->type_name("N")
       ->capture_default_str();
@@ -168,13 +190,15 @@ void add_bench_command(CLI::App& app, Command& chosen) {
   add_grid(*command, *options);
   add_timing(*command, options->grid.timing);
   add_peers(*command, *options);
-  command->add_flag("--text", options->grid.text, "Text in, answer out: tokenize --data's texts, or everyday ones");
-  command->add_option("--data", options->data, "Labelled texts (text TAB label, or CLINC150 JSON): adds accuracy")
-      ->type_name("FILE");
+  add_workload(*command, *options);
   command->add_option("--json", options->json, "Write the report as JSON; - for standard output")->type_name("FILE");
   command->add_flag("--profile", options->profile, "Also show where the time goes, step by step");
   command->footer(kExamples);
-  command->callback([options, &chosen] { chosen = [options] { return run_bench(*options); }; });
+  command->callback([options, command, &chosen] {
+    const bool is_timing_given = command->count("--runs") + command->count("--seconds") > 0;
+    options->grid.whole_file = !options->data.empty() && !is_timing_given;
+    chosen = [options] { return run_bench(*options); };
+  });
 }
 
 }  // namespace sesame::tools

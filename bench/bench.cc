@@ -161,8 +161,8 @@ class ModelRun {
 }  // namespace
 
 Outcome run(const Options& options, const Peaks& peaks, const Progress& progress) {
-  std::vector<std::string> texts;
-  if (options.text && options.data) texts = texts_of(*options.data);
+  std::vector<std::string> texts = options.texts;
+  if (texts.empty() && options.text && options.data) texts = texts_of(*options.data);
   Outcome outcome;
   for (const auto& path : options.models) {
     if (!outcome.is_partial) ModelRun(path, options, texts, peaks, progress, outcome).run();

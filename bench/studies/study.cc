@@ -13,6 +13,7 @@ namespace sesame::bench {
 
 std::span<const Study> studies() {
   static constexpr Study kStudies[] = {
+      {"optimum", "DistilBERT's grid: approach, operators, exclusions, granularity, range", optimum_study},
       {"per-batch", "time a sample at batch 1, 16, 32 and 64, peak memory and F1", per_batch_study},
       {"neural-compressor", "int8 and fp32 by format at N instances x M cores", neural_compressor_study},
       {"neural-compressor-2021", "the same with one instance, dynamic and static", neural_compressor_2021_study},

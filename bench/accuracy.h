@@ -1,47 +1,42 @@
-// How good a classifier's answers are on labelled texts.
+// What each engine's answers to labelled data are worth, beside its speed.
 #pragma once
 
-#include <cstddef>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
-#include <vector>
+#include <tuple>
 
+#include "bench/engines/contestant.h"
 #include "bench/report.h"
-#include "models/eval/labelled_data.h"
-#include "sesame/sesame.h"
+#include "bench/tasks/task.h"
 
 namespace sesame::bench {
 
-struct Accuracy {
-  double overall = 0;
-  std::optional<double> in_scope;  // without the texts labelled "oos", when there are such and others
-};
-
-Accuracy score(std::span<const std::size_t> predicted, std::span<const models::LabelledText> data,
-               std::span<const std::string> labels);
-
-// What one classifier answers to labelled texts, in each of its precisions.
-class LabelledAnswers {
+// Of one model: the answers of its engines, precisions and formats to one task.
+class TaskAnswers {
  public:
-  // `data` must outlive this.
-  LabelledAnswers(std::span<const models::LabelledText> data, int threads) : data_(data), threads_(threads) {}
+  TaskAnswers(const std::filesystem::path& data, const LoadedModel& model) : task_(make_task(data, model)) {}
 
-  // Answers all texts with the model. Throws Error that names `path` when it is no classifier.
-  void add(const std::string& path, const std::shared_ptr<const Model>& model);
+  // Asks the engine for all of the task. `format` as in Result.
+  void add(Contestant& engine, const std::string& precision, const std::string& format,
+           const std::function<void(double)>& tick);
 
-  bool has(Precision precision) const { return predicted_.contains(precision); }
+  // Whether ours was asked in fp32, the precision that the others are compared with.
+  bool has_reference() const { return answers_.contains({"sesame", "fp32", ""}); }
+  bool has(const std::string& engine, const std::string& precision, const std::string& format) const {
+    return answers_.contains({engine, precision, format});
+  }
 
-  // Fills in the figures of a precision that was added; the agreement only when fp32 was added too.
-  void fill(Precision precision, Result& result) const;
+  // Fills in the metrics of the result's engine, precision and format, if those were asked.
+  void fill(Result& result) const;
 
  private:
-  std::span<const models::LabelledText> data_;
-  int threads_;
-  std::vector<std::string> labels_;
-  std::map<Precision, std::vector<std::size_t>> predicted_;  // label index a text
+  using Key = std::tuple<std::string, std::string, std::string>;  // engine, precision, format
+
+  std::unique_ptr<Task> task_;
+  std::map<Key, Answers> answers_;
 };
 
 }  // namespace sesame::bench

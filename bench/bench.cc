@@ -7,15 +7,14 @@
 
 #include "bench/accuracy.h"
 #include "bench/cell.h"
+#include "bench/engines/sesame_contestant.h"
 #include "bench/subject.h"
 #include "bench/workload.h"
+#include "models/eval/examples.h"
 #include "models/model.h"
-#include "models/tokenizers/tokenizer.h"
 
 namespace sesame::bench {
 namespace {
-
-using Data = std::vector<models::LabelledText>;
 
 void check_lengths(const Options& options, const Subject& subject) {
   const std::size_t most = subject.model->max_tokens();
@@ -40,86 +39,133 @@ std::vector<std::optional<std::size_t>> grid_lengths(const Options& options, con
   return lengths;
 }
 
-Workload make_workload(const Subject& subject, const Data& data, std::size_t batch, std::optional<std::size_t> length) {
-  const LoadedModel& model = subject.model->loaded();
-  if (length) return fixed_length(model, batch, *length);
-  if (!model.tokenizer) throw Error(subject.path + ": expected a tokenizer beside the model for --text, found none");
-  if (data.empty()) return real_text(model, batch, everyday_sentences());
-  std::vector<std::string_view> texts;
-  for (const auto& each : data) texts.push_back(each.text);
-  return real_text(model, batch, texts);
+// Lines without labels bring texts to time and no task.
+bool has_labels(const std::filesystem::path& data) { return data.extension() != ".txt"; }
+
+std::vector<std::string> texts_of(const std::filesystem::path& data) {
+  if (!has_labels(data)) return models::read_plain_texts(data);
+  std::vector<std::string> texts;
+  for (auto& each : models::read_examples(data).examples) {
+    if (each.pair) throw Error(data.string() + ": expected single texts for --text, found pairs");
+    texts.push_back(std::move(each.text));
+  }
+  return texts;
 }
 
 std::vector<Configuration> configurations(const Options& options, std::size_t batch,
                                           std::optional<std::size_t> length) {
   std::vector<Configuration> all;
   const auto threads = options.cores ? std::vector<int>{*options.cores} : options.threads;
+  std::vector<std::optional<double>> rates(options.rates.begin(), options.rates.end());
+  if (rates.empty()) rates.emplace_back();
   for (const int each : threads) {
     for (const int instances : options.instances) {
-      all.push_back({.batch = batch,
-                     .length = length,
-                     .threads = each,
-                     .instances = instances,
-                     .pinned = options.cores.has_value() || instances > 1});
+      for (const auto& rate : rates) {
+        all.push_back({.batch = batch,
+                       .length = length,
+                       .threads = each,
+                       .instances = instances,
+                       .rate = rate,
+                       .pinned = options.cores.has_value() || instances > 1});
+      }
     }
   }
   return all;
 }
 
-// Adds what a configuration brings. False when the user has stopped.
-bool add(Outcome more, const Options& options, Outcome& outcome) {
-  std::ranges::move(more.results, std::back_inserter(outcome.results));
-  std::ranges::move(more.warnings, std::back_inserter(outcome.warnings));
-  outcome.is_partial = options.stopped();
-  return !outcome.is_partial;
-}
+// The grid of one model, precision by precision.
+class ModelRun {
+ public:
+  ModelRun(const std::filesystem::path& path, const Options& options, std::span<const std::string> texts,
+           const Peaks& peaks, const Progress& progress, Outcome& outcome)
+      : path_(path),
+        options_(options),
+        texts_(texts.begin(), texts.end()),
+        peaks_(peaks),
+        progress_(progress),
+        outcome_(outcome),
+        copies_(path) {}
 
-bool measure_grid(const Subject& subject, QuantizedCopies& copies, const Options& options, const Data& data,
-                  const Peaks& peaks, const Progress& progress, Outcome& outcome) {
-  const auto entries = peer_entries(options.peers, subject, copies);
-  for (const std::size_t batch : options.batches) {
-    for (const auto length : grid_lengths(options, subject)) {
-      const Workload workload = make_workload(subject, data, batch, length);
-      for (const Configuration& each : configurations(options, batch, length)) {
-        if (!add(measure_cell(subject, workload, each, entries, options, peaks, progress), options, outcome)) {
-          return false;
+  void run() {
+    const std::size_t first = outcome_.results.size();
+    for (const Precision precision : options_.precisions) {
+      if (outcome_.is_partial) break;
+      progress_(path_.string() + ", loading", 0);
+      const Subject subject = load_subject(path_, {.precision = precision, .attention = options_.attention});
+      check_lengths(options_, subject);
+      const auto peers = peer_entries(options_.peers, subject, copies_);
+      if (has_task()) answer_task(subject, peers);
+      measure(subject, peers);
+    }
+    if (!task_) return;
+    if (!task_->has_reference()) answer_task(load_subject(path_, {.precision = Precision::fp32}), {});
+    for (Result& each : std::span(outcome_.results).subspan(first)) task_->fill(each);
+  }
+
+ private:
+  bool has_task() const { return options_.data && has_labels(*options_.data); }
+  int most_threads() const { return options_.cores.value_or(std::ranges::max(options_.threads)); }
+
+  // Ours and the peers' answers to the labelled data, of those that were not asked before.
+  void answer_task(const Subject& subject, const std::vector<PeerEntry>& peers) {
+    if (!task_) task_ = std::make_unique<TaskAnswers>(*options_.data, subject.model->loaded());
+    const auto tick = [&](double share) { progress_(path_.string() + ", labelled data", share); };
+    if (!task_->has("sesame", subject.precision(), "")) {
+      SesameContestant ours(subject.model, subject.load_ms, most_threads());
+      task_->add(ours, subject.precision(), "", tick);
+    }
+    for (const PeerEntry& each : peers) {
+      if (each.argv.back() == "bench-peer" || task_->has("onnxruntime", each.precision, each.format)) continue;
+      PeerModel model = each.model;
+      model.threads = most_threads();
+      PeerContestant peer(each.argv, {}, model);
+      task_->add(peer, each.precision, each.format, tick);
+    }
+  }
+
+  Workload make_workload(const Subject& subject, std::size_t batch, std::optional<std::size_t> length) const {
+    const LoadedModel& model = subject.model->loaded();
+    if (length) return fixed_length(model, batch, *length);
+    if (!model.tokenizer) throw Error(subject.path + ": expected a tokenizer beside the model for --text, found none");
+    if (texts_.empty()) return real_text(model, batch, everyday_sentences());
+    return real_text(model, batch, options_.sorted ? sorted_by_length(model, texts_) : texts_);
+  }
+
+  void measure(const Subject& subject, const std::vector<PeerEntry>& peers) {
+    for (const std::size_t batch : options_.batches) {
+      for (const auto length : grid_lengths(options_, subject)) {
+        const Workload workload = make_workload(subject, batch, length);
+        Options options = options_;
+        if (options.whole_file && !length) options.timing.runs = static_cast<int>(workload.batches.size());
+        for (const Configuration& each : configurations(options, batch, length)) {
+          auto more = measure_cell(subject, workload, each, peers, options, peaks_, progress_);
+          std::ranges::move(more.results, std::back_inserter(outcome_.results));
+          std::ranges::move(more.warnings, std::back_inserter(outcome_.warnings));
+          outcome_.is_partial = options_.stopped();
+          if (outcome_.is_partial) return;
         }
       }
     }
   }
-  return true;
-}
 
-void run_model(const std::filesystem::path& path, const Options& options, const Data& data, const Peaks& peaks,
-               const Progress& progress, Outcome& outcome) {
-  const std::size_t first = outcome.results.size();
-  QuantizedCopies copies(path);
-  LabelledAnswers answers(data, std::ranges::max(options.threads));
-  const auto answer_data = [&](const Subject& subject) {
-    progress(path.string() + " " + subject.precision() + ", labelled texts", 0);
-    answers.add(subject.path, subject.model);
-  };
-  for (const Precision precision : options.precisions) {
-    progress(path.string() + ", loading", 0);
-    const Subject subject = load_subject(path, {.precision = precision, .attention = options.attention});
-    check_lengths(options, subject);
-    if (!data.empty()) answer_data(subject);
-    if (!measure_grid(subject, copies, options, data, peaks, progress, outcome)) break;
-  }
-  if (data.empty()) return;
-  if (!answers.has(Precision::fp32)) answer_data(load_subject(path, {.precision = Precision::fp32}));
-  for (Result& each : std::span(outcome.results).subspan(first)) {
-    if (each.engine == "sesame") answers.fill(parse_precision(each.precision), each);
-  }
-}
+  const std::filesystem::path& path_;
+  const Options& options_;
+  std::vector<std::string_view> texts_;
+  const Peaks& peaks_;
+  const Progress& progress_;
+  Outcome& outcome_;
+  QuantizedCopies copies_;
+  std::unique_ptr<TaskAnswers> task_;
+};
 
 }  // namespace
 
 Outcome run(const Options& options, const Peaks& peaks, const Progress& progress) {
-  const Data data = options.data ? models::read_labelled_texts(*options.data) : Data{};
+  std::vector<std::string> texts = options.texts;
+  if (texts.empty() && options.text && options.data) texts = texts_of(*options.data);
   Outcome outcome;
   for (const auto& path : options.models) {
-    if (!outcome.is_partial) run_model(path, options, data, peaks, progress, outcome);
+    if (!outcome.is_partial) ModelRun(path, options, texts, peaks, progress, outcome).run();
   }
   return outcome;
 }

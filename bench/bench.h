@@ -23,10 +23,16 @@ struct Options {
   std::vector<std::size_t> lengths;  // empty: 32 and 128, as far as the model takes them
   std::vector<int> threads = {1};
   std::vector<int> instances = {1};
-  std::optional<int> cores;  // of an instance, pinned; stands for `threads`
+  std::vector<double> rates;  // requests a second that arrive (Poisson) at one instance; empty: no waiting between runs
+  std::optional<int> cores;   // of an instance, pinned; stands for `threads`
   Timing timing;
-  bool text = false;  // text in, answer out: the tokenizer is timed too, lengths are the text's
+  bool sorted = false;      // `text` by length, shortest first, instead of as the file has it
+  bool whole_file = false;  // with `text` and `data`: one run for each batch of the file
+  bool text = false;        // text in, answer out: the tokenizer is timed too, lengths are the text's
   Peers peers;
+  std::vector<std::string> texts;  // what `text` reads before `data`'s
+  std::optional<std::filesystem::path>
+      calibration;                            // texts for the peers' static quantization; absent: those of `data`
   std::optional<std::filesystem::path> data;  // labelled texts: accuracy, and what `text` reads
   // Asked between turns; once true, run() returns what is finished.
   std::function<bool()> stopped = [] { return false; };

@@ -54,6 +54,7 @@ Result common_result(const Subject& subject, const Configuration& configuration,
   result.length = configuration.length;
   result.threads = configuration.threads;
   result.instances = configuration.instances;
+  result.rate = configuration.rate;
   for (const auto& each : cpus) result.cpus.insert(result.cpus.end(), each.begin(), each.end());
   return result;
 }
@@ -75,11 +76,18 @@ std::optional<double> peak_mib(const Group& group, bool is_ours) {
   return total > 0 ? std::optional(total) : std::nullopt;
 }
 
+std::optional<double> file_mib(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(file, error);
+  return error ? std::nullopt : std::optional(static_cast<double>(bytes) / 0x1p20);
+}
+
 std::string describe(const Result& result) {
   return result.model + " " + result.precision + ", batch " + std::to_string(result.batch) + ", " +
          (result.length ? std::to_string(*result.length) + " tokens" : "text") + ", " +
          (result.instances > 1 ? std::to_string(result.instances) + " x " : "") + std::to_string(result.threads) +
-         (result.threads == 1 ? " thread" : " threads");
+         (result.threads == 1 ? " thread" : " threads") +
+         (result.rate ? ", " + fixed(*result.rate, 0) + " a second" : "");
 }
 
 // The engines of one configuration, loaded: ours first.
@@ -107,10 +115,13 @@ class Cell {
     for (const Group& group : groups_) {
       for (const auto& each : group.instances) each->prepare(workload_);
     }
+    const Schedule schedule = make_schedule(options.timing, groups_.size(), configuration_.threads);
+    const auto tick = [&](double share) { progress(name(), share); };
+    if (configuration_.rate) {
+      return serve_rounds(groups_, schedule, *configuration_.rate, configuration_.batch, tick, options.stopped);
+    }
     const auto tokens = [&](std::size_t run) { return static_cast<double>(workload_.batch(run).ids.size()); };
-    return run_rounds(
-        groups_, make_schedule(options.timing, groups_.size(), configuration_.threads), configuration_.batch, tokens,
-        [&](double share) { progress(name(), share); }, options.stopped);
+    return run_rounds(groups_, schedule, configuration_.batch, tokens, tick, options.stopped);
   }
 
   std::vector<Result> results(const Rounds& rounds, const Peaks& peaks) const {
@@ -121,7 +132,8 @@ class Cell {
 
   // What noise_warning() wants to know.
   double spread_of_ours(const Rounds& rounds) const {
-    return configuration_.length ? spread(rounds.of_group[0]) : 0;  // texts differ, and so do their rounds
+    const bool are_alike = configuration_.length && !configuration_.rate;  // texts differ, and so do arrivals
+    return are_alike ? spread(rounds.of_group[0]) : 0;
   }
 
  private:
@@ -157,11 +169,13 @@ Result Cell::result(std::size_t g, const Rounds& rounds, const Peaks& peaks) con
   if (g > 0) result.format = peers_[g - 1].format;
   add_rates(rounds.of_group[g], rounds.samples_per_s[g], workload_, subject_.model->loaded(),
             peak_of(peaks, parse_precision(result.precision)), result);
+  const auto& file = g == 0 ? subject_.model->loaded().onnx_file : peers_[g - 1].model.file;
+  result.file_mib = file_mib(file);
   result.peak_rss_mib = peak_mib(groups_[g], g == 0);
   if (g == 0) {
     result.peak_rss_mib = std::max(subject_.peak_mib, result.peak_rss_mib);
   } else {
-    const bool does_the_same = configuration_.length && configuration_.instances == 1;
+    const bool does_the_same = configuration_.length && configuration_.instances == 1 && !configuration_.rate;
     const Average average = does_the_same ? Average::median : Average::rate;
     result.time_over_ours = time_ratio(rounds.of_group[g], rounds.of_group[0], average);
   }

@@ -15,7 +15,8 @@ struct Configuration {
   std::optional<std::size_t> length;  // absent for real text
   int threads = 1;                    // of an instance
   int instances = 1;
-  bool pinned = false;  // each instance to `threads` physical cores of its own
+  std::optional<double> rate;  // requests a second, Poisson; absent: one after the other without a pause
+  bool pinned = false;         // each instance to `threads` physical cores of its own
 };
 
 // Checks ours and compares the peers' answers with it before anything is timed. Our result is the first.

@@ -70,6 +70,21 @@ double memory_read_gb_per_s() {
   return rate / 1e9;
 }
 
+// An addition takes one cycle and waits for the one before it.
+double clock_ghz() {
+  constexpr int kAdditions = 1 << 20;
+  return best_rate([] {
+           std::uint64_t sum = 0;
+           for (int i = 0; i < kAdditions / 8; ++i) {
+             asm volatile(
+                 "add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0"
+                 : "+r"(sum));
+           }
+           return static_cast<double>(kAdditions);
+         }) /
+         1e9;
+}
+
 }  // namespace
 
 Peaks measure_peaks() {
@@ -79,6 +94,7 @@ Peaks measure_peaks() {
   peaks.fp32 = peak_gmacs(table.peak_f32);
   peaks.bf16 = peak_gmacs(table.peak_bf16);
   peaks.int8 = peak_gmacs(table.peak_u8s8);
+  peaks.clock_ghz = clock_ghz();
   peaks.memory_read = memory_read_gb_per_s();
   return peaks;
 }

@@ -58,7 +58,7 @@ void add_rates(const std::vector<Round>& rounds, const std::vector<double>& samp
   const auto times = all_runs(rounds);
   result.runs = times.size();
   result.latency_ms = summarize(times);
-  if (result.instances > 1) {
+  if (result.instances > 1 || result.rate) {
     result.samples_per_s = median(samples_per_s);
   } else {
     const double ms = result.length ? result.latency_ms.p50 : result.latency_ms.mean;

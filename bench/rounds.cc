@@ -6,12 +6,14 @@
 #include <thread>
 
 #include "bench/affinity.h"
+#include "bench/arrivals.h"
 
 namespace sesame::bench {
 namespace {
 
 constexpr std::size_t kRounds = 10;
-constexpr int kSpinMs = 5;  // longer than ONNX Runtime's threads spin after a run
+constexpr double kRewarmSeconds = 0.003;  // at least one run: caches, predictors, clocks
+constexpr int kSpinMs = 5;                // longer than ONNX Runtime's threads spin after a run
 
 // fn(i) for each instance, all at the same time; the first exception is thrown when all have ended.
 void for_each_instance(const Group& group, const std::function<void(std::size_t)>& fn) {
@@ -45,7 +47,7 @@ TurnDone take_turn(const Group& group, const Turn& turn, const Schedule& schedul
                    const std::function<double(std::size_t)>& work) {
   std::vector<std::vector<double>> times(group.instances.size());
   for_each_instance(group, [&](std::size_t i) {
-    if (schedule.rewarm) group.instances[i]->time({.first = turn.first, .runs = 1, .seconds = 0});
+    if (schedule.rewarm) group.instances[i]->time({.first = turn.first, .runs = 1, .seconds = kRewarmSeconds});
     times[i] = group.instances[i]->time(turn);
   });
   TurnDone done;
@@ -101,6 +103,28 @@ Rounds run_rounds(std::span<const Group> groups, const Schedule& schedule, std::
       next[g] += done.round.milliseconds.size() / groups[g].instances.size();
       rounds.of_group[g].push_back(std::move(done.round));
       rounds.samples_per_s[g].push_back(done.samples_per_s);
+      const auto turns = static_cast<double>(schedule.rounds * groups.size());
+      tick(static_cast<double>(round * groups.size() + turn + 1) / turns);
+    }
+  }
+  return rounds;
+}
+
+Rounds serve_rounds(std::span<const Group> groups, const Schedule& schedule, double per_second, std::size_t batch,
+                    const std::function<void(double)>& tick, const std::function<bool()>& stopped) {
+  warm_up(groups, schedule);
+  Rounds rounds{.of_group = std::vector<std::vector<Round>>(groups.size()),
+                .samples_per_s = std::vector<std::vector<double>>(groups.size())};
+  const auto all = schedule.seconds > 0 ? static_cast<std::size_t>(schedule.seconds * per_second) : schedule.runs;
+  const std::size_t requests = std::max<std::size_t>(1, all / schedule.rounds);
+  for (std::size_t round = 0; round < schedule.rounds && (round == 0 || !stopped()); ++round) {
+    const auto arrivals = poisson_arrivals(per_second, requests, round);
+    for (std::size_t turn = 0; turn < groups.size(); ++turn) {
+      const std::size_t g = round % 2 == 0 ? turn : groups.size() - 1 - turn;
+      auto times = groups[g].instances[0]->serve(arrivals);
+      const double end = arrivals.back() + times.back();
+      rounds.samples_per_s[g].push_back(static_cast<double>(requests * batch) / end * 1000);
+      rounds.of_group[g].push_back({std::move(times), static_cast<double>(requests)});
       const auto turns = static_cast<double>(schedule.rounds * groups.size());
       tick(static_cast<double>(round * groups.size() + turn + 1) / turns);
     }

@@ -24,7 +24,7 @@ struct Schedule {
   std::size_t runs = 100;  // of an instance, over all rounds; at least one a round
   double seconds = 0;      // when positive: over all rounds, instead of `runs`
   int warmup = 10;         // runs before the first round
-  bool rewarm = false;     // one untimed run before each turn, since another engine has used the caches
+  bool rewarm = false;     // untimed runs before each turn, since another engine has used the caches
   int pause_ms = 0;        // after each turn, for threads that keep spinning after their last run
 };
 
@@ -41,5 +41,10 @@ struct Rounds {
 Rounds run_rounds(std::span<const Group> groups, const Schedule& schedule, std::size_t batch,
                   const std::function<double(std::size_t)>& work, const std::function<void(double)>& tick,
                   const std::function<bool()>& stopped);
+
+// The same for requests that arrive at `per_second`: in a round each group's first instance serves the same arrivals.
+// Times are from arrival to answer; samples_per_s is what was answered from a round's start to its last answer.
+Rounds serve_rounds(std::span<const Group> groups, const Schedule& schedule, double per_second, std::size_t batch,
+                    const std::function<void(double)>& tick, const std::function<bool()>& stopped);
 
 }  // namespace sesame::bench

@@ -85,6 +85,17 @@ TokenBatch tokenize(const LoadedModel& model, std::span<const std::string_view> 
   return batch;
 }
 
+std::vector<std::string_view> sorted_by_length(const LoadedModel& model, std::span<const std::string_view> texts) {
+  std::vector<std::pair<std::size_t, std::string_view>> measured;
+  for (const std::string_view each : texts) {
+    measured.emplace_back(model.tokenizer->encode(each, {.max_length = model.max_tokens}).ids.size(), each);
+  }
+  std::ranges::stable_sort(measured, {}, &std::pair<std::size_t, std::string_view>::first);
+  std::vector<std::string_view> sorted;
+  for (const auto& each : measured) sorted.push_back(each.second);
+  return sorted;
+}
+
 Workload real_text(const LoadedModel& model, std::size_t batch, std::span<const std::string_view> texts) {
   Workload workload;
   for (std::size_t begin = 0; begin < texts.size(); begin += batch) {

@@ -141,3 +141,31 @@ TEST_CASE("bench says in one line that a peer is missing") {
   CHECK(ran.has_one_error_line());
   CHECK(ran.err.find("install.sh") != std::string::npos);
 }
+
+TEST_CASE("bench times the texts of a file, each batch once, in the order asked for") {
+  const TemporaryFolder folder;
+  write_below(folder, "data.tsv",
+              "what's my balance\tbalance\nset an alarm for six tomorrow please\talarm\nbalance\tbalance\n");
+  for (const char* order : {"file", "length"}) {
+    const Ran ran = run_command({"bench", kIntent, "--text", "--data", (folder / "data.tsv").string(), "--order", order,
+                                 "--warmup", "0", "--json", "-"});
+    CAPTURE(ran.err);
+    REQUIRE(ran.code == 0);
+    const auto result = nlohmann::json::parse(ran.out).at("results").at(0);
+    CHECK(result.at("runs") == 3);
+    CHECK(result.at("tokens") == result.at("padded_tokens"));  // one text a batch
+    CHECK(result.at("metrics").at("accuracy") == 1);
+    CHECK(result.at("metrics").at("agreement") == 1);
+  }
+}
+
+TEST_CASE("bench serves requests that arrive") {
+  const Ran ran = run_command({"bench", kIntent, "--length", "8", "--rate", "200,400", "--runs", "20", "--json", "-"});
+  CAPTURE(ran.err);
+  REQUIRE(ran.code == 0);
+  const auto results = nlohmann::json::parse(ran.out).at("results");
+  REQUIRE(results.size() == 2);
+  CHECK(results[0].at("rate") == 200);
+  CHECK(results[1].at("runs") == 20);
+  CHECK(results[1].at("latency_ms").at("p50") > 0);
+}

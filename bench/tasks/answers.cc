@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "bench/tasks/task.h"
+#include "models/eval/metrics.h"
+
+namespace sesame::bench {
+namespace {
+
+constexpr std::size_t kBatch = 16;
+
+TokenBatch make_batch(std::span<const TokenRow> rows) {
+  TokenBatch batch;
+  for (const TokenRow& each : rows) batch.add(each.ids, each.type_ids);
+  return batch;
+}
+
+std::vector<RowOutput> outputs_of_row(const std::vector<NamedOutput>& outputs, std::size_t row, std::size_t rows,
+                                      std::size_t tokens, bool over_positions) {
+  std::vector<RowOutput> some;
+  for (const NamedOutput& each : outputs) {
+    if (each.shape.empty() || each.shape[0] != static_cast<std::int64_t>(rows)) continue;
+    const std::size_t stride = each.values.size() / rows;
+    auto values = std::span(each.values).subspan(row * stride, stride);
+    if (over_positions && each.shape.size() >= 2 && each.shape[1] > 0) {
+      values = values.first(std::min(values.size(), tokens * (stride / static_cast<std::size_t>(each.shape[1]))));
+    }
+    some.push_back({each.name, each.shape, values});
+  }
+  return some;
+}
+
+}  // namespace
+
+Answers answer_all(const Task& task, const std::function<std::vector<NamedOutput>(const TokenBatch&)>& answer,
+                   const std::function<void(double)>& tick) {
+  Answers answers;
+  const std::span<const TokenRow> rows = task.rows();
+  for (std::size_t begin = 0; begin < rows.size(); begin += kBatch) {
+    const auto some = rows.subspan(begin, std::min(kBatch, rows.size() - begin));
+    const auto outputs = answer(make_batch(some));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const auto own = outputs_of_row(outputs, i, some.size(), some[i].ids.size(), task.is_over_positions());
+      answers.push_back(task.keep(own));
+    }
+    tick(static_cast<double>(answers.size()) / static_cast<double>(rows.size()));
+  }
+  return answers;
+}
+
+std::vector<Metric> compare_with_reference(const Task& task, const Answers& answers, const Answers& reference) {
+  double largest = 0;
+  double noise = 0;
+  double power = 0;
+  double cosine = 1;
+  for (std::size_t row = 0; row < answers.size(); ++row) {
+    for (std::size_t i = 0; i < answers[row].size(); ++i) {
+      const double d = static_cast<double>(answers[row][i]) - reference[row][i];
+      largest = std::isnan(d) ? d : std::max(largest, std::abs(d));
+      noise += d * d;
+      power += static_cast<double>(reference[row][i]) * reference[row][i];
+    }
+    cosine = std::min(cosine, models::cosine(answers[row], reference[row]));
+  }
+  std::vector<Metric> metrics;
+  const auto ours = task.decisions(answers);
+  const auto theirs = task.decisions(reference);
+  if (!ours.empty()) {
+    double same = 0;
+    for (std::size_t i = 0; i < ours.size(); ++i) same += ours[i] == theirs[i];
+    metrics.push_back({"agreement", same / static_cast<double>(ours.size())});
+  }
+  metrics.push_back({"logit_error", largest});
+  if (noise > 0) metrics.push_back({"snr_db", 10 * std::log10(power / noise)});
+  metrics.push_back({"cosine_to_fp32", cosine});
+  return metrics;
+}
+
+}  // namespace sesame::bench

@@ -98,7 +98,10 @@ class Groups {
 
   Flags members(NodeGroup group) const {
     const Graph& graph = m_.graph();
-    if (group == NodeGroup::layernorm) return parts_of(graph, form_layernorms, "LayerNormalization");
+    if (group == NodeGroup::layernorm) {
+      return parts_of(
+          graph, [](Graph& g) { form_layernorms(g); }, "LayerNormalization");
+    }
     if (group == NodeGroup::gelu) return parts_of(graph, form_gelus, "Gelu");
     Flags flags(graph.nodes.size(), false);
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {

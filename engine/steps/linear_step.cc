@@ -69,7 +69,8 @@ class LinearStep final : public Step {
   }
 
   void find_grid(const Execution& e) const {
-    grid(e).parameters = dynamic_parameters(e.inputs[0].data<float>(), e.inputs[0].size());
+    grid(e).parameters = dynamic_parameters(
+        e.kernels->range_row(e.inputs[0].data<float>(), static_cast<std::size_t>(e.inputs[0].size())));
     linear_.init_sums(grid(e).parameters.zero_point, grid(e).sums());
   }
 

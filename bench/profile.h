@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/tensor.h"
 #include "sesame/sesame.h"
 
 namespace sesame::bench {
@@ -14,6 +15,9 @@ struct StepProfile {
   double milliseconds = 0;  // median over the runs
   double share = 0;         // of the sum over all steps
 };
+
+// The inputs of the model's plan for the batch. Throws Error when it needs others than ids, mask and types.
+std::vector<engine::Tensor> make_inputs(const LoadedModel& model, const TokenBatch& batch);
 
 // Runs the model's plan on a batch of equally long sequences, after a warm-up. Throws Error when the model needs inputs
 // other than ids, mask and types.

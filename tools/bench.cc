@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/linears.h"
 #include "bench/machine.h"
 #include "bench/profile.h"
 #include "bench/report.h"
@@ -74,6 +75,10 @@ void print_profiles(const bench::Options& grid) {
                 << path.string() << ' ' << name(model->precision()) << ", batch " << grid.batches[0] << ", " << length
                 << " tokens, threads " << grid.threads[0] << '\n'
                 << bench::to_table(steps);
+      if (grid.threads[0] == 1 && bench::has_encoder(model->loaded())) {
+        const auto times = bench::time_linears(model->loaded(), workload.batches[0], std::max(1, grid.timing.runs));
+        std::cout << bench::to_line(times);
+      }
     }
   }
 }

@@ -18,6 +18,14 @@ engine::Tensor make_input(const engine::Value& input, engine::Shape shape, const
   return engine::Tensor::of(std::move(shape), std::vector<std::int32_t>(values.begin(), values.end()));
 }
 
+std::string step_name(const engine::Plan& plan, std::size_t node, std::size_t phase) {
+  const engine::Node& it = plan.graph().nodes[node];
+  const std::string name = plan.step(node).phase_name(phase);
+  return (it.name.empty() ? it.op : it.op + " " + it.name) + (name.empty() ? "" : ": " + name);
+}
+
+}  // namespace
+
 std::vector<engine::Tensor> make_inputs(const LoadedModel& model, const TokenBatch& batch) {
   const engine::Graph& graph = model.plan->graph();
   const auto sequences = static_cast<std::int64_t>(batch.size());
@@ -38,14 +46,6 @@ std::vector<engine::Tensor> make_inputs(const LoadedModel& model, const TokenBat
   }
   return inputs;
 }
-
-std::string step_name(const engine::Plan& plan, std::size_t node, std::size_t phase) {
-  const engine::Node& it = plan.graph().nodes[node];
-  const std::string name = plan.step(node).phase_name(phase);
-  return (it.name.empty() ? it.op : it.op + " " + it.name) + (name.empty() ? "" : ": " + name);
-}
-
-}  // namespace
 
 std::vector<StepProfile> profile(const LoadedModel& model, const TokenBatch& batch, int threads, int runs) {
   engine::Runner runner(*model.plan, {.threads = threads, .padded_positions = false});

@@ -6,9 +6,13 @@
 #include <vector>
 
 #include "bench/report.h"
+#include "engine/tensor.h"
 #include "sesame/sesame.h"
 
 namespace sesame::bench {
+
+// The inputs of the model's plan for the batch. Throws Error when it needs others than ids, mask and types.
+std::vector<engine::Tensor> make_inputs(const LoadedModel& model, const TokenBatch& batch);
 
 // Runs the model's plan on a batch of equally long sequences, after a warm-up. Throws Error when the model needs inputs
 // other than ids, mask and types.

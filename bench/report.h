@@ -66,6 +66,7 @@ struct StepProfile {
 struct ProfileReport {
   std::string what;  // model, precision, batch, length, threads
   std::vector<StepProfile> steps;
+  std::string note = {};  // a line for people, or empty
 };
 
 // A published study measured again: studies/study.h.

@@ -2,6 +2,7 @@
 // run.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -27,6 +28,12 @@ class Binding {
 
   // Points every tensor into an arena of at least arena_bytes(). Free when the arena has not moved.
   void attach(std::byte* arena);
+
+  // Of the passes from here on: at most as many as there is scratch for.
+  void use_threads(int threads) {
+    assert(threads <= options_.threads);
+    run_options_.threads = threads;
+  }
 
   // A node that is left to run, with its tensors and what running it needs; complete once attached.
   struct BoundStep {
@@ -67,7 +74,7 @@ class Binding {
 
   const Plan& plan_;
   const RunnerOptions& options_;
-  const RunOptions run_options_;
+  RunOptions run_options_;
   std::vector<Tensor> inputs_;  // described only
   std::vector<Tensor> values_;
   std::vector<std::size_t> offsets_;  // by ValueId, kNowhere when the value is not in the arena

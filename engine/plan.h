@@ -14,6 +14,7 @@
 
 #include "engine/graph.h"
 #include "engine/step.h"
+#include "engine/thread_choice.h"
 #include "kernels/table.h"
 
 namespace sesame::engine {
@@ -44,7 +45,7 @@ struct PhaseTime {
 
 struct RunnerOptions {
   kernels::Isa isa = kernels::default_isa();
-  int threads = 1;  // 1 to 1024
+  int threads = 1;  // 1 to 1024 at most, and fewer while more don't help (thread_choice.h)
   bool padded_positions = true;
   // No single buffer and no arena may be larger: a graph that asks for more is refused before anything is allocated.
   std::size_t max_bytes = std::size_t{8} << 30;
@@ -81,6 +82,7 @@ class Runner {
 
   const Plan& plan_;
   const RunnerOptions options_;
+  ThreadChoice thread_choice_;
   std::list<std::unique_ptr<Binding>> bindings_;  // most recently used first
   Tensor arena_;
   std::vector<Tensor> dynamic_values_;  // by ValueId, when shapes depend on values

@@ -65,7 +65,8 @@ class PlanPhases final : public kernels::PhaseList {
 
 }  // namespace
 
-Runner::Runner(const Plan& plan, RunnerOptions options) : plan_(plan), options_(options) {
+Runner::Runner(const Plan& plan, RunnerOptions options)
+    : plan_(plan), options_(options), thread_choice_(options.threads) {
   if (options_.threads < 1 || options_.threads > kMaxThreads) {
     throw Error("threads: expected 1 to " + std::to_string(kMaxThreads) + ", found " +
                 std::to_string(options_.threads));
@@ -142,7 +143,10 @@ std::span<const Tensor> Runner::run(std::span<const Tensor> inputs) {
 void Runner::run_bound_steps(Binding& binding) {
   PlanPhases phases(plan_, binding);
   if (profiling_) phases.record_starts();
-  kernels::run_phases(phases, options_.threads);
+  kernels::TeamTimes times;
+  binding.use_threads(thread_choice_.threads());
+  kernels::run_phases(phases, thread_choice_.threads(), &times);
+  thread_choice_.record(times);
   if (profiling_) phases.collect(profile_);
 }
 

@@ -119,6 +119,8 @@ SESAME_INLINE void context_row(const float* sums, std::size_t head_dim, float fa
 inline void attend_block(const AttentionInt8& a, const AttentionU8S8Layout& l, const ByteAttention& b,
                          std::size_t begin, std::size_t rows) {
   const auto stride = static_cast<std::ptrdiff_t>(l.stride);
+  float* out = a.out + static_cast<std::ptrdiff_t>(begin) * a.ldo;
+  prefetch_rows(out, a.ldo, rows, a.head_dim);  // a store to a line that isn't in cache waits for it
   multiply_bytes(rows, (a.keys + kPanel - 1) / kPanel,
                  {.a = b.queries + begin * l.depth,
                   .lda = static_cast<std::ptrdiff_t>(l.depth),
@@ -145,14 +147,19 @@ inline void attend_block(const AttentionInt8& a, const AttentionU8S8Layout& l, c
                   .c = b.sums,
                   .ldc = stride});
   for (std::size_t r = 0; r < rows; ++r) {
-    context_row(b.sums + r * l.stride, a.head_dim, factor[r], a.out + static_cast<std::ptrdiff_t>(begin + r) * a.ldo);
+    context_row(b.sums + r * l.stride, a.head_dim, factor[r], out + static_cast<std::ptrdiff_t>(r) * a.ldo);
   }
 }
 
 void attention_u8s8(const AttentionInt8& a) {
   const AttentionU8S8Layout l(a.queries, a.keys, a.head_dim);
   const ByteAttention b(a, l);
+  const auto first_rows = [&](const float* x, std::ptrdiff_t ld, std::size_t rows)
+                              SESAME_INLINE_LAMBDA { prefetch_rows(x, ld, rows < kLanes ? rows : kLanes, a.head_dim); };
+  first_rows(a.q, a.ldq, a.queries);
+  first_rows(a.k, a.ldk, a.keys);
   pack_queries(a.q, a.ldq, a.queries, a.head_dim, l.depth, b.queries, b.query_scale);
+  first_rows(a.v, a.ldv, a.keys);
   pack_keys(a.k, a.ldk, a.keys, a.head_dim, l.depth, reinterpret_cast<std::uint8_t*>(b.sums), b.keys, b.key_scale,
             b.key_init);
   pack_values(a.v, a.ldv, a.keys, a.head_dim, l.key_steps, b.values, b.value_scale);

@@ -1,6 +1,7 @@
 #include "models/row_encoder.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "engine/arena_layout.h"
@@ -68,11 +69,11 @@ void place_buffers(RowEncoder& encoder) {
   }
   encoder.shared_floats = place(encoder.buffers, shared, true);
   encoder.block_floats = place(encoder.buffers, local, false);
-  encoder.widest_input = 0;
+  encoder.made = 0;
   for (const RowProgram& program : encoder.programs) {
     for (const RowOp& op : program) {
       const auto* linear = std::get_if<LinearRows>(&op);
-      if (linear != nullptr) encoder.widest_input = std::max(encoder.widest_input, linear->x.width);
+      if (linear != nullptr) encoder.made = std::max(encoder.made, linear->linear.row_bytes());
     }
   }
 }
@@ -86,21 +87,20 @@ std::size_t RowEncoder::weight_bytes() const {
 }
 
 std::vector<std::string> RowEncoder::describe() const {
-  std::size_t linears = 0, int8 = 0;
+  std::map<engine::LinearPrecision, std::size_t> linears;
   for (const RowProgram& program : programs) {
     for (const RowOp& op : program) {
       const auto* linear = std::get_if<LinearRows>(&op);
-      linears += linear != nullptr ? 1 : 0;
-      int8 += linear != nullptr && linear->linear.reads_quantized_rows() ? 1 : 0;
+      if (linear != nullptr) ++linears[linear->linear.precision()];
     }
   }
   const RowAttention& a = attentions.front();
-  const bool mixed = int8 != 0 && int8 != linears;
+  std::string kinds;
+  for (const auto& [precision, count] : linears) {
+    kinds += ", " + std::to_string(count) + " Linears " + std::string(engine::name(precision));
+  }
   return {"RowEncoder: " + std::to_string(attentions.size()) + " attentions of " + std::to_string(a.heads) +
-          " heads by " + std::to_string(a.head_dim) + ", " + std::to_string(linears) + " Linears, " +
-          (mixed       ? std::to_string(int8) + " of them int8"
-           : int8 != 0 ? "int8"
-                       : "fp32") +
+          " heads by " + std::to_string(a.head_dim) + kinds +
           (a.precision == AttentionPrecision::int8 ? ", attention int8" : ", attention fp32") +
           (first_row_only ? ", last layer computes the first row only" : "")};
 }

@@ -38,7 +38,7 @@ struct RowEncoder {
   std::vector<RowBuffer> buffers;
   std::size_t shared_floats = 0;  // for each row
   std::size_t block_floats = 0;   // for each row of a block
-  std::size_t widest_input = 0;   // of the Linears
+  std::size_t made = 0;           // bytes of a row as some Linear reads it, where that is not floats
   std::vector<RowProgram> programs;
   std::vector<RowAttention> attentions;
   Mask mask;

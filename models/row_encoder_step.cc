@@ -33,10 +33,6 @@ bool attends_in_int8(const RowAttention& a, std::size_t keys) {
   return a.precision == AttentionPrecision::int8 && keys <= kernels::kMaxK && a.head_dim <= kernels::kMaxK;
 }
 
-std::size_t u8_bytes(const RowEncoder& encoder) {
-  return kMaxBlock * Linear::quantized_row_bytes(encoder.widest_input);
-}
-
 // A block's pointers to its rows of each buffer.
 std::size_t pointer_bytes(const RowEncoder& encoder) {
   return kernels::round_up(encoder.buffers.size() * sizeof(float*), 64);
@@ -74,7 +70,7 @@ std::size_t RowEncoderStep::scratch_bytes(std::span<const Tensor> inputs, std::s
 
 std::size_t RowEncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
   std::size_t bytes =
-      pointer_bytes(encoder_) + kMaxBlock * (encoder_.block_floats + 1) * sizeof(float) + u8_bytes(encoder_);
+      pointer_bytes(encoder_) + kMaxBlock * (encoder_.block_floats + 1) * sizeof(float) + kMaxBlock * encoder_.made;
   const std::size_t length = sizes_of(encoder_, inputs).length;
   for (const RowAttention& a : encoder_.attentions) {
     bytes = std::max(bytes, kernels::attention_f32_scratch(length, length, a.head_dim));
@@ -149,7 +145,7 @@ void RowEncoderStep::run_program(const Execution& e, std::size_t program, std::s
                  .buffers = buffers,
                  .strides = strides_};
   block.scales = floats + encoder_.block_floats * kMaxBlock;
-  block.u8 = reinterpret_cast<std::uint8_t*>(block.scales + kMaxBlock);
+  block.made = reinterpret_cast<std::byte*>(block.scales + kMaxBlock);
   models::run(encoder_.programs[program], block);
 }
 

@@ -32,8 +32,7 @@ class Running {
       epilogue.residual = b_.at(op.residual);
       epilogue.ld_residual = b_.strides[op.residual.buffer];
     }
-    Rows rows{b_.at(op.x), b_.strides[op.x.buffer]};
-    if (op.linear.reads_quantized_rows()) quantize(op.x, rows);
+    const Rows rows = op.linear.make_rows(kernels_, b_.at(op.x), b_.strides[op.x.buffer], b_.count, b_.made, b_.scales);
     op.linear.run(kernels_, rows, b_.count, epilogue, b_.at(op.out), b_.strides[op.out.buffer]);
   }
 
@@ -97,16 +96,6 @@ class Running {
   }
 
  private:
-  void quantize(const RowView& x, Rows& rows) {
-    const std::size_t stride = Linear::quantized_row_bytes(x.width);
-    for (std::size_t m = 0; m < b_.count; ++m) {
-      b_.scales[m] = kernels_.quantize_row_u8(b_.at(x, m), x.width, b_.u8 + m * stride);
-    }
-    rows.u8 = b_.u8;
-    rows.ld_u8 = static_cast<std::ptrdiff_t>(stride);
-    rows.scale = b_.scales;
-  }
-
   const RowBlock& b_;
   const kernels::Table& kernels_;
 };

@@ -89,7 +89,7 @@ struct RowBlock {
   bool first_rows = false;
   std::span<float* const> buffers;          // the block's first row of each, the batch's with first_rows where shared
   std::span<const std::ptrdiff_t> strides;  // between rows of each
-  std::uint8_t* u8 = nullptr;               // [count][quantized row of the widest input]
+  std::byte* made = nullptr;                // [count][RowEncoder::made], rows as a Linear reads them
   float* scales = nullptr;                  // [count]
 
   std::size_t row(std::size_t m) const { return first_rows ? ragged.sequence(begin + m).first_row : begin + m; }

@@ -8,6 +8,7 @@
 
 #include "bench/affinity.h"
 #include "bench/conditions.h"
+#include "bench/linears.h"
 #include "bench/machine.h"
 #include "bench/profile.h"
 #include "bench/report.h"
@@ -33,10 +34,14 @@ std::vector<bench::ProfileReport> make_profiles(const bench::Options& grid) {
       const std::size_t length = grid.lengths.empty() ? usual : grid.lengths[0];
       const auto workload = bench::fixed_length(model->loaded(), grid.batches[0], length);
       const auto runs = std::max(1, grid.timing.runs);
-      profiles.push_back({path.string() + " " + std::string(name(model->precision())) + ", batch " +
-                              std::to_string(grid.batches[0]) + ", " + std::to_string(length) + " tokens, threads " +
-                              std::to_string(grid.threads[0]),
-                          bench::profile(model->loaded(), workload.batches[0], grid.threads[0], runs)});
+      const auto& batch = workload.batches[0];
+      profiles.push_back({.what = path.string() + " " + std::string(name(model->precision())) + ", batch " +
+                                  std::to_string(grid.batches[0]) + ", " + std::to_string(length) +
+                                  " tokens, threads " + std::to_string(grid.threads[0]),
+                          .steps = bench::profile(model->loaded(), batch, grid.threads[0], runs)});
+      if (grid.threads[0] == 1 && bench::has_encoder(model->loaded())) {
+        profiles.back().note = bench::to_line(bench::time_linears(model->loaded(), batch, runs));
+      }
     }
   }
   return profiles;
@@ -55,7 +60,8 @@ void print(const bench::Report& report) {
   std::cout << bench::to_table(report.results);
   for (const std::string& each : report.warnings) std::cout << "warning: " << each << '\n';
   if (report.is_partial) std::cout << "partial: stopped before its end\n";
-  for (const auto& each : report.profiles) std::cout << '\n' << each.what << '\n' << bench::to_table(each.steps);
+  for (const auto& each : report.profiles)
+    std::cout << '\n' << each.what << '\n' << bench::to_table(each.steps) << each.note;
 }
 
 void print(const bench::StudyReport& study) {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -220,4 +221,34 @@ TEST_CASE("MXCSR is restored after an exception") {
     CHECK(thrown);
     CHECK((after & ~0x3Fu) == hostile);
   }
+}
+
+namespace {
+
+// One item that keeps a thread for 20 ms, most of which it does not work.
+class Sleeper : public PhaseList {
+ public:
+  std::ptrdiff_t items(std::size_t phase) override { return phase == 0 ? 1 : -1; }
+  void run(std::size_t, std::size_t, int) override { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+};
+
+}  // namespace
+
+TEST_CASE("the work of a team is what its threads computed, not what they waited") {
+  Sleeper sleeper;
+  TeamTimes times;
+  run_phases(sleeper, 2, &times);
+  if (times.threads != 2) return;  // the system grants fewer
+  CHECK(times.elapsed_seconds >= 0.02);
+  CHECK(times.work_seconds >= 0);
+  CHECK(times.work_seconds < times.elapsed_seconds / 2);
+}
+
+TEST_CASE("a thread alone works all the time") {
+  Sleeper sleeper;
+  TeamTimes times;
+  run_phases(sleeper, 1, &times);
+  CHECK(times.threads == 1);
+  CHECK(times.elapsed_seconds >= 0.02);
+  CHECK(times.work_seconds == times.elapsed_seconds);
 }

@@ -21,8 +21,10 @@ constexpr std::size_t kQueriesPerItem = 128;
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 // The int8 kernel's sums are exact up to kMaxK keys; a longer sequence runs in fp32, whatever the batch.
-bool attends_in_int8(const EncoderLayer& layer, std::size_t keys) {
-  return layer.attention == AttentionPrecision::int8 && keys <= kernels::kMaxK && layer.head_dim <= kernels::kMaxK;
+auto attention_kernel(const kernels::Table& kernels, const EncoderLayer& layer, std::size_t keys) {
+  const bool exact = keys <= kernels::kMaxK && layer.head_dim <= kernels::kMaxK;
+  if (layer.attention == AttentionPrecision::int8 && exact) return kernels.attention_u8s8;
+  return layer.attention == AttentionPrecision::bf16 ? kernels.attention_bf16 : kernels.attention_f32;
 }
 
 // Rows a block: all of them on one thread, as long as they fit; otherwise two blocks a thread where rows suffice.
@@ -170,7 +172,7 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
   a.out = rows_.context + (pruned ? index : s.begin + query) * encoder_.hidden + column;
   a.ldo = ld_hidden;
   a.scratch = scratch;
-  (attends_in_int8(layer, a.keys) ? e_.kernels->attention_u8s8 : e_.kernels->attention_f32)(a);
+  attention_kernel(*e_.kernels, layer, a.keys)(a);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

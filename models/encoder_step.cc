@@ -43,6 +43,7 @@ std::size_t EncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs, st
   const std::size_t length = input_sizes(encoder_, inputs).length;
   for (const EncoderLayer& layer : encoder_.layers) {
     bytes = std::max(bytes, kernels::attention_f32_scratch(length, length, layer.head_dim));
+    bytes = std::max(bytes, kernels::attention_bf16_scratch(length, length, layer.head_dim));
     bytes = std::max(bytes, kernels::attention_u8s8_scratch(length, length, layer.head_dim));
   }
   return bytes;

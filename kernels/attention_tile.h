@@ -21,6 +21,13 @@ inline constexpr int kTileRows = 2, kTilePanels = 1;
 #endif
 static_assert(kTileRows <= static_cast<int>(kAttentionRows));
 
+// The sum of a tile: `add` takes an element of a row and 16 of b. Without kScaled it goes to c as it is, without factor
+// and bias.
+struct FusedSum {
+  static constexpr bool kScaled = true;
+  static SESAME_INLINE Lanes add(Lanes a, Lanes b, Lanes acc) { return fma(a, b, acc); }
+};
+
 // c[r][n] = (chain over i of fma(a[r][i], b[n / 16][i][n % 16], .) from 0) * factor[r], + bias[r][n] when there is one.
 struct TileProduct {
   const float* a;  // row stride lda
@@ -59,7 +66,7 @@ class ColumnWalk {
   const float* base_[kThirds];
 };
 
-template <int rows, int panels>
+template <class Sum, int rows, int panels>
 SESAME_INLINE void chain_tile(const TileProduct& t, Lanes (&acc)[rows][panels]) {
 #pragma GCC unroll 32
   for (int r = 0; r < rows; ++r) {
@@ -76,19 +83,20 @@ SESAME_INLINE void chain_tile(const TileProduct& t, Lanes (&acc)[rows][panels]) 
     for (int r = 0; r < rows; ++r) {
       const Lanes element = a.element(r);
 #pragma GCC unroll 4
-      for (int p = 0; p < panels; ++p) acc[r][p] = fma(element, column[p], acc[r][p]);
+      for (int p = 0; p < panels; ++p) acc[r][p] = Sum::add(element, column[p], acc[r][p]);
     }
   }
 }
 
-template <class Span>
+template <class Sum, class Span>
 SESAME_INLINE void finish(const TileProduct& t, Lanes chain, int r, std::size_t column, Span span) {
+  if constexpr (!Sum::kScaled) return store(t.c + r * t.ldc + column, chain, span);
   Lanes y = chain * splat(t.factor[r]);
   if (t.bias) y = y + load(t.bias + r * t.ld_bias + column, span, 0.0f);
   store(t.c + r * t.ldc + column, y, span);
 }
 
-template <int rows, int panels>
+template <class Sum, int rows, int panels>
 SESAME_INLINE void finish_tile(const TileProduct& t, const Lanes (&acc)[rows][panels]) {
 #pragma GCC unroll 32
   for (int r = 0; r < rows; ++r) {
@@ -96,40 +104,41 @@ SESAME_INLINE void finish_tile(const TileProduct& t, const Lanes (&acc)[rows][pa
     for (int p = 0; p < panels; ++p) {
       const std::size_t column = p * kPanel;
       if (column + kPanel <= t.columns) {
-        finish(t, acc[r][p], r, column, Whole{});
+        finish<Sum>(t, acc[r][p], r, column, Whole{});
       } else {
-        finish(t, acc[r][p], r, column, Part{t.columns - column});
+        finish<Sum>(t, acc[r][p], r, column, Part{t.columns - column});
       }
     }
   }
 }
 
-template <int rows, int panels>
+template <class Sum, int rows, int panels>
 __attribute__((noinline)) void tile(const TileProduct& t) {
   Lanes acc[rows][panels];
-  chain_tile<rows, panels>(t, acc);
+  chain_tile<Sum, rows, panels>(t, acc);
   if (t.columns >= panels * kPanel && !t.bias) {
     // The same, with both questions answered once.
     TileProduct whole = t;
     whole.columns = panels * kPanel;
     whole.bias = nullptr;
-    finish_tile<rows, panels>(whole, acc);
+    finish_tile<Sum, rows, panels>(whole, acc);
   } else {
-    finish_tile<rows, panels>(t, acc);
+    finish_tile<Sum, rows, panels>(t, acc);
   }
 }
 
 // The tile of `rows` rows: one instance for each number, so that no row is padded.
-template <int panels, int most = kTileRows>
+template <class Sum, int panels, int most = kTileRows>
 SESAME_INLINE void tile_of(std::size_t rows, const TileProduct& t) {
   if constexpr (most > 1) {
-    if (rows < most) return tile_of<panels, most - 1>(rows, t);
+    if (rows < most) return tile_of<Sum, panels, most - 1>(rows, t);
   }
-  tile<most, panels>(t);
+  tile<Sum, most, panels>(t);
 }
 
 // The product of all columns.
-inline void multiply_rows(std::size_t rows, TileProduct t) {
+template <class Sum = FusedSum>
+void multiply_rows(std::size_t rows, TileProduct t) {
   std::size_t left = t.columns;
   const auto advance = [&](std::size_t columns) {
     t.b += columns * t.depth;
@@ -139,11 +148,11 @@ inline void multiply_rows(std::size_t rows, TileProduct t) {
     t.columns = left;
   };
   while (left > (kTilePanels - 1) * kPanel) {
-    tile_of<kTilePanels>(rows, t);
+    tile_of<Sum, kTilePanels>(rows, t);
     advance(kTilePanels * kPanel);
   }
   while (left > 0) {
-    tile_of<1>(rows, t);
+    tile_of<Sum, 1>(rows, t);
     advance(kPanel);
   }
 }

@@ -27,7 +27,11 @@ class FlushDenormals {
 template <class Vector, int R, int P>
 [[gnu::always_inline]] inline void keep_in_place(Vector (&acc)[R][P]) {
 #pragma GCC unroll 32
-  for (int i = 0; i < R * P; ++i) asm volatile("" : "+v"(acc[i / P][i % P]));
+  for (int i = 0; i < R * P; ++i) {
+    Vector sum = acc[i / P][i % P];  // an array element as operand would keep the array in memory
+    asm volatile("" : "+v"(sum));
+    acc[i / P][i % P] = sum;
+  }
 }
 
 }  // namespace

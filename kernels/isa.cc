@@ -162,11 +162,11 @@ std::vector<Isa> supported_isas() {
 }
 
 Isa lowered_isa(std::span<const Isa> levels, std::optional<std::string_view> request) {
-  const std::optional<Isa> wanted = request ? parse_isa(*request) : std::nullopt;
-  if (wanted.has_value() && *wanted == Isa::amx_emulated) return Isa::amx_emulated;
+  const Isa most = request ? parse_isa(*request).value_or(Isa::amx) : Isa::amx;
+  if (most == Isa::amx_emulated) return most;
   Isa lowered = Isa::scalar;
   for (Isa level : levels) {
-    if (level <= wanted.value_or(Isa::amx)) lowered = level;
+    if (level <= most) lowered = level;
   }
   return lowered;
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/bf16.h"
 #include "kernels/pack.h"
 #include "kernels/reference_rows.h"
 
@@ -72,6 +73,46 @@ void attention_u8s8(const AttentionInt8& a) {
   const Tokens v(a.v, a.ldv, a.keys, a.head_dim);
   for (std::size_t i = 0; i < a.queries; ++i) {
     attend(a, scores(a, q, k, i), v, a.out + static_cast<std::ptrdiff_t>(i) * a.ldo);
+  }
+}
+
+namespace {
+
+// The chain of GemmBf16 over n values.
+template <class A, class B>
+float chain_bf16(std::size_t n, A a, B b) {
+  const auto value = [n](auto x, std::size_t i) { return i < n ? from_bf16(to_bf16(x(i))) : 0.0f; };
+  float sum = 0;
+  for (std::size_t i = 0; i < n; i += 2) {
+    sum = fma_flushed(value(a, i + 1), value(b, i + 1), sum);
+    sum = fma_flushed(value(a, i), value(b, i), sum);
+  }
+  return sum;
+}
+
+}  // namespace
+
+void attention_bf16(const AttentionBf16& a) {
+  std::vector<float> row(a.keys);
+  for (std::size_t m = 0; m < a.queries; ++m) {
+    const auto i = static_cast<std::ptrdiff_t>(m);
+    const auto value = [](const float* x, std::ptrdiff_t ld, std::size_t r) {
+      return x[static_cast<std::ptrdiff_t>(r) * ld];
+    };
+    for (std::size_t j = 0; j < a.keys; ++j) {
+      const float* k = a.k + static_cast<std::ptrdiff_t>(j) * a.ldk;
+      const auto q_at = [&](std::size_t d) { return value(a.q + i * a.ldq, 1, d); };
+      row[j] = chain_bf16(a.head_dim, q_at, [&](std::size_t d) { return k[d]; }) * a.scale;
+      if (a.bias) row[j] = row[j] + a.bias[i * a.ld_bias + static_cast<std::ptrdiff_t>(j)];
+    }
+    const float highest = *std::max_element(row.begin(), row.end());
+    for (float& x : row) x = exp(x - highest);
+    const float inverse = 1.0f / sum_row(row.data(), a.keys);
+    for (std::size_t d = 0; d < a.head_dim; ++d) {
+      const auto p_at = [&](std::size_t j) { return row[j]; };
+      const auto v_at = [&](std::size_t j) { return value(a.v + d, a.ldv, j); };
+      a.out[i * a.ldo + static_cast<std::ptrdiff_t>(d)] = chain_bf16(a.keys, p_at, v_at) * inverse;
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-// The specification of int8 attention, as plain loops; see reference_rows.h. Contract: table.h.
+// The specification of int8 and bf16 attention, as plain loops; see reference_rows.h. Contract: table.h.
 #pragma once
 
 #include "kernels/table.h"
@@ -7,5 +7,6 @@ namespace sesame::kernels::reference {
 
 // Needs no scratch.
 void attention_u8s8(const AttentionInt8& a);
+void attention_bf16(const AttentionBf16& a);
 
 }  // namespace sesame::kernels::reference

@@ -61,6 +61,7 @@ Tables chosen_tables() {
   if (!supported(Isa::avx512bf16) || bf16_instruction_is_faster()) return tables;
   for (Table& t : tables) {
     if (t.gemm_bf16 == avx512bf16::gemm_bf16) t.gemm_bf16 = avx512::gemm_bf16;
+    if (t.attention_bf16 == avx512bf16::attention_bf16) t.attention_bf16 = avx512::attention_bf16;
     if (t.peak_bf16 == avx512bf16::peak_bf16) t.peak_bf16 = avx512::peak_bf16;
   }
   return tables;

@@ -62,8 +62,8 @@ struct GemmU8S8 {
 // fp32 from 0, with denormal operands and denormal results flushed to a zero of their sign (bf16.h, fma_flushed):
 //   for k = 0, 2, ..:  acc = fma(a[m][k + 1], W[k + 1][n], acc);  acc = fma(a[m][k], W[k][n], acc)
 //   c[m][n] = act(acc + bias[n]) + residual[m][n]
-// An odd K ends in a pair whose second half is 0 on both sides; it is a term like any other. Levels amx and amx_emulated
-// add in another order, that of AMX (tiles.h): 32 values of k at a time, even and odd ones apart.
+// An odd K ends in a pair whose second half is 0 on both sides; it is a term like any other. Levels amx and
+// amx_emulated add in another order, that of AMX (tiles.h): 32 values of k at a time, even and odd ones apart.
 struct GemmBf16 {
   const std::uint16_t* a;  // [M][round_up(K, 2)] of to_bf16_row, row stride lda; element K of an odd K is 0
   std::ptrdiff_t lda;
@@ -168,6 +168,12 @@ struct RelativeRow {
   float* y;                   // [n]; may be bias
 };
 
+// The same head in bf16: q, k, v and p are rounded to it, and both chains are those of GemmBf16, over pairs of d and of
+// j, an odd last one with 0, with denormals flushed; everything else is attention_f32's, and s is the sum of p before
+// it is rounded.
+using AttentionBf16 = AttentionF32;  // with attention_bf16_scratch bytes of scratch
+std::size_t attention_bf16_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
+
 struct Table {
   Isa isa;
 
@@ -251,6 +257,8 @@ struct Table {
   // each operation rounded, sums in the fixed order of lanes.h. y may be x.
   void (*layernorm_steps_row)(const float* x, const float* gamma, const float* beta, float epsilon, std::size_t n,
                               float* y);
+
+  void (*attention_bf16)(const AttentionBf16&);
 };
 
 // The table of a level that supported(isa) says is there, as kernel_list.inc has it.

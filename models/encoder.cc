@@ -36,9 +36,9 @@ std::vector<std::string> Encoder::describe() const {
   const EncoderLayer& layer = layers.front();
   lines.push_back("EncoderLayer x " + std::to_string(layers.size()) + ": hidden " + std::to_string(hidden) +
                   ", heads " + std::to_string(layer.heads) + ", ffn " + std::to_string(layer.ffn_in.out_features()) +
-                  ", " + std::string(engine::name(layer.ffn_in.precision())) +
-                  (layer.attention == AttentionPrecision::int8 ? ", attention int8" : ", attention fp32") +
-                  relative_terms(layer.relative) + (first_row_only ? ", last layer computes the first row only" : ""));
+                  ", " + std::string(engine::name(layer.ffn_in.precision())) + ", attention " +
+                  std::string(name(layer.attention)) + relative_terms(layer.relative) +
+                  (first_row_only ? ", last layer computes the first row only" : ""));
   return lines;
 }
 

@@ -37,7 +37,7 @@ struct EncoderLayer {
   std::size_t heads = 0;
   std::size_t head_dim = 0;
   float score_scale = 0;                                    // 1 / sqrt(head_dim), as the graph has it
-  AttentionPrecision attention = AttentionPrecision::fp32;  // or int8
+  AttentionPrecision attention = AttentionPrecision::fp32;  // not automatic
   RelativeAttention relative;                               // of positions; most have none
   engine::Linear query_key_value;                           // (R, hidden) -> (R, 3 parts of hidden)
   engine::Linear attn_out;                                  // (R, hidden) -> (R, hidden)

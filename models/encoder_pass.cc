@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/pack.h"
+#include "models/attention_kernel.h"
 #include "models/row_maker.h"
 
 namespace sesame::models {
@@ -20,11 +21,6 @@ constexpr std::size_t kMinBlock = 16;
 constexpr std::size_t kQueriesPerItem = 128;
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-
-// The int8 kernel's sums are exact up to kMaxK keys; a longer sequence runs in fp32, whatever the batch.
-bool attends_in_int8(const EncoderLayer& layer, std::size_t keys) {
-  return layer.attention == AttentionPrecision::int8 && keys <= kernels::kMaxK && layer.head_dim <= kernels::kMaxK;
-}
 
 // Rows a block: all of them on one thread, as long as they fit; otherwise two blocks a thread where rows suffice.
 std::size_t block_size(std::size_t rows, int threads) {
@@ -136,11 +132,6 @@ void EncoderPass::project_first_rows(std::size_t layer, const Block& block, cons
 
 namespace {
 
-std::size_t attention_scratch(const EncoderLayer& layer, std::size_t length) {
-  return std::max(kernels::attention_f32_scratch(length, length, layer.head_dim),
-                  kernels::attention_u8s8_scratch(length, length, layer.head_dim));
-}
-
 // Of rows [first, first + count) of a sequence: those before the first one that the mask drops as a query.
 std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t first, std::size_t count) {
   if (mask.masked_queries == MaskedQueries::as_others) return count;
@@ -151,13 +142,13 @@ std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t fi
 }
 
 void run(const kernels::Table& kernels, const EncoderLayer& layer, const kernels::AttentionF32& a) {
-  (attends_in_int8(layer, a.keys) ? kernels.attention_u8s8 : kernels.attention_f32)(a);
+  attention_kernel(kernels, layer.attention, a.keys, layer.head_dim)(a);
 }
 
 }  // namespace
 
 std::size_t EncoderPass::attend_scratch(const EncoderLayer& layer, std::size_t length) {
-  return attention_scratch(layer, length) + relative_scratch(layer.relative, length, length);
+  return attention_scratch(length, layer.head_dim) + relative_scratch(layer.relative, length, length);
 }
 
 // Queries from `begin` on, which the mask drops.
@@ -219,8 +210,8 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
   a.queries = unmasked;
   if (layer.relative && !s.flat) {
     const Positions positions{ragged().positions(first, a.queries), ragged().positions(s.begin, a.keys)};
-    add_relative_scores(layer.relative, head, positions, *e_.kernels, scratch + attention_scratch(layer, sizes_.length),
-                        a);
+    add_relative_scores(layer.relative, head, positions, *e_.kernels,
+                        scratch + attention_scratch(sizes_.length, layer.head_dim), a);
   }
   run(*e_.kernels, layer, a);
 }

@@ -95,9 +95,9 @@ std::size_t memory_of(const engine::Plan& plan) {
 }
 
 AttentionPrecision resolve(AttentionPrecision asked, Precision linears) {
-  const bool int8 =
-      asked == AttentionPrecision::int8 || (asked == AttentionPrecision::automatic && linears == Precision::int8);
-  return int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32;
+  if (asked != AttentionPrecision::automatic) return asked;
+  if (linears == Precision::int8) return AttentionPrecision::int8;
+  return linears == Precision::bf16 ? AttentionPrecision::bf16 : AttentionPrecision::fp32;
 }
 
 // Runs fn; an Error gets the file's name in front.
@@ -208,6 +208,8 @@ std::string_view name(AttentionPrecision precision) {
       return "auto";
     case AttentionPrecision::fp32:
       return "fp32";
+    case AttentionPrecision::bf16:
+      return "bf16";
     case AttentionPrecision::int8:
       break;
   }
@@ -215,10 +217,11 @@ std::string_view name(AttentionPrecision precision) {
 }
 
 AttentionPrecision parse_attention_precision(std::string_view text) {
-  for (AttentionPrecision p : {AttentionPrecision::automatic, AttentionPrecision::fp32, AttentionPrecision::int8}) {
+  for (AttentionPrecision p :
+       {AttentionPrecision::automatic, AttentionPrecision::fp32, AttentionPrecision::bf16, AttentionPrecision::int8}) {
     if (text == name(p)) return p;
   }
-  throw Error("attention: expected fp32, int8 or auto, found '" + std::string(text) + "'");
+  throw Error("attention: expected fp32, bf16, int8 or auto, found '" + std::string(text) + "'");
 }
 
 Model::Model(std::shared_ptr<const LoadedModel> loaded) : loaded_(std::move(loaded)) {}

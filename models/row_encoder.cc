@@ -100,8 +100,7 @@ std::vector<std::string> RowEncoder::describe() const {
     kinds += ", " + std::to_string(count) + " Linears " + std::string(engine::name(precision));
   }
   return {"RowEncoder: " + std::to_string(attentions.size()) + " attentions of " + std::to_string(a.heads) +
-          " heads by " + std::to_string(a.head_dim) + kinds +
-          (a.precision == AttentionPrecision::int8 ? ", attention int8" : ", attention fp32") +
+          " heads by " + std::to_string(a.head_dim) + kinds + ", attention " + std::string(name(a.precision)) +
           (first_row_only ? ", last layer computes the first row only" : "")};
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/pack.h"
+#include "models/attention_kernel.h"
 #include "models/encoder_memory.h"
 #include "models/row_blocks.h"
 #include "models/row_inputs.h"
@@ -26,11 +27,6 @@ InputSizes sizes_of(const RowEncoder& encoder, std::span<const Tensor> inputs) {
   InputSizes sizes{1, 1};
   for (std::size_t i = 0; i < encoder.inputs.size(); ++i) join_sizes(encoder.inputs[i].is_table, inputs[i], sizes);
   return sizes;
-}
-
-// The int8 kernel's sums are exact up to kMaxK keys; a longer sequence runs in fp32, whatever the batch.
-bool attends_in_int8(const RowAttention& a, std::size_t keys) {
-  return a.precision == AttentionPrecision::int8 && keys <= kernels::kMaxK && a.head_dim <= kernels::kMaxK;
 }
 
 // A block's pointers to its rows of each buffer.
@@ -72,10 +68,7 @@ std::size_t RowEncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs,
   std::size_t bytes =
       pointer_bytes(encoder_) + kMaxBlock * (encoder_.block_floats + 1) * sizeof(float) + kMaxBlock * encoder_.made;
   const std::size_t length = sizes_of(encoder_, inputs).length;
-  for (const RowAttention& a : encoder_.attentions) {
-    bytes = std::max(bytes, kernels::attention_f32_scratch(length, length, a.head_dim));
-    bytes = std::max(bytes, kernels::attention_u8s8_scratch(length, length, a.head_dim));
-  }
+  for (const RowAttention& a : encoder_.attentions) bytes = std::max(bytes, attention_scratch(length, a.head_dim));
   return bytes;
 }
 
@@ -180,7 +173,7 @@ void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t i
     }
     return;
   }
-  (attends_in_int8(attention, a.keys) ? e.kernels->attention_u8s8 : e.kernels->attention_f32)(a);
+  attention_kernel(*e.kernels, attention.precision, a.keys, attention.head_dim)(a);
 }
 
 }  // namespace sesame::models

@@ -59,7 +59,7 @@ engine::Tolerance tolerance(const LoadedModel& model, const ConformanceOptions& 
   if (options.relative) {
     tolerance.relative = *options.relative;
   } else if (model.precision != Precision::fp32 || options.attention == AttentionPrecision::int8 ||
-             is_low_precision(engine::read_onnx(model.onnx_file))) {
+             options.attention == AttentionPrecision::bf16 || is_low_precision(engine::read_onnx(model.onnx_file))) {
     tolerance.relative = kRelativeLowPrecision;
   }
   return tolerance;

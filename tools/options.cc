@@ -57,7 +57,7 @@ CLI::Option* add_attention(CLI::App& command, AttentionPrecision& attention) {
   };
   return command
       .add_option_function<std::string>("--attention", parse,
-                                        "Arithmetic of attention: fp32, int8, or auto: int8 with --precision int8")
+                                        "Arithmetic of attention: fp32, bf16, int8, or auto: as --precision")
       ->type_name("NAME")
       ->default_str("auto");
 }

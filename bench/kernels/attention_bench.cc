@@ -1,5 +1,5 @@
-// attention_f32 and attention_u8s8 on one head of BERT's layers: q, k and v lie in rows of a merged projection, 12
-// heads beside each other.
+// attention_f32, attention_bf16 and attention_u8s8 on one head of BERT's layers: q, k and v lie in rows of a merged
+// projection, 12 heads beside each other.
 #include <cmath>
 
 #include "bench/kernels/measure.h"
@@ -32,6 +32,8 @@ struct Kernel {
 
 constexpr Kernel kF32 = {"attention_f32", &kernels::Table::attention_f32, kernels::reference::attention_f32,
                          kernels::attention_f32_scratch, peak_f32};
+constexpr Kernel kBf16 = {"attention_bf16", &kernels::Table::attention_bf16, kernels::reference::attention_bf16,
+                          kernels::attention_bf16_scratch, peak_bf16};
 constexpr Kernel kU8S8 = {"attention_u8s8", &kernels::Table::attention_u8s8, kernels::reference::attention_u8s8,
                           kernels::attention_u8s8_scratch, peak_u8s8};
 
@@ -83,7 +85,7 @@ bool last_row_matches_reference(const Kernel& kernel, const AttentionF32& a) {
 void run(benchmark::State& state, const Kernel& kernel, const Head& head, Isa isa) {
   Problem problem(kernel, head);
   const AttentionF32 arguments = problem.arguments();
-  const auto attend = kernels::table(isa).*kernel.run;
+  const auto attend = kernels::listed_table(isa).*kernel.run;
   attend(arguments);
   if (!last_row_matches_reference(kernel, arguments))
     return state.SkipWithError("the answer differs from the reference's");
@@ -102,8 +104,9 @@ void register_attention(Isa isa) {
   }
 }
 
-const bool added =
-    add_kernel("attention_f32", register_attention<kF32>) && add_kernel("attention_u8s8", register_attention<kU8S8>);
+const bool added = add_kernel("attention_f32", register_attention<kF32>) &&
+                   add_kernel("attention_bf16", register_attention<kBf16>) &&
+                   add_kernel("attention_u8s8", register_attention<kU8S8>);
 
 }  // namespace
 }  // namespace sesame::bench

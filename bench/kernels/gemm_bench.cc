@@ -158,19 +158,22 @@ void register_shapes(std::string_view field, Isa isa, Function function) {
 
 void register_gemm_f32(Isa isa) {
   register_shapes("gemm_f32", isa, [isa](benchmark::State& state, const Shape& shape, bool ring) {
-    run<ProblemF32>(state, shape, ring, isa, kernels::table(isa).gemm_f32, kernels::reference::gemm_f32, peak_f32);
+    run<ProblemF32>(state, shape, ring, isa, kernels::listed_table(isa).gemm_f32, kernels::reference::gemm_f32,
+                    peak_f32);
   });
 }
 
 void register_gemm_bf16(Isa isa) {
   register_shapes("gemm_bf16", isa, [isa](benchmark::State& state, const Shape& shape, bool ring) {
-    run<ProblemBf16>(state, shape, ring, isa, kernels::table(isa).gemm_bf16, kernels::reference::gemm_bf16, peak_bf16);
+    const auto reference = isa == Isa::amx ? kernels::reference::gemm_bf16_tiles : kernels::reference::gemm_bf16;
+    run<ProblemBf16>(state, shape, ring, isa, kernels::listed_table(isa).gemm_bf16, reference, peak_bf16);
   });
 }
 
 void register_gemm_u8s8(Isa isa) {
   register_shapes("gemm_u8s8", isa, [isa](benchmark::State& state, const Shape& shape, bool ring) {
-    run<ProblemU8S8>(state, shape, ring, isa, kernels::table(isa).gemm_u8s8, kernels::reference::gemm_u8s8, peak_u8s8);
+    run<ProblemU8S8>(state, shape, ring, isa, kernels::listed_table(isa).gemm_u8s8, kernels::reference::gemm_u8s8,
+                     peak_u8s8);
   });
 }
 

@@ -72,18 +72,18 @@ Weights::Weights(const void* weight, std::size_t bytes, bool ring)
 double peak_f32(kernels::Isa isa) {
   static float sink = 0;
   const std::size_t iterations = isa == kernels::Isa::scalar ? 1000 : 20000;
-  return rate([&] { return kernels::table(isa).peak_f32(iterations, &sink); });
+  return rate([&] { return kernels::listed_table(isa).peak_f32(iterations, &sink); });
 }
 
 double peak_u8s8(kernels::Isa isa) {
   static std::int32_t sink = 0;
-  return rate([&] { return kernels::table(isa).peak_u8s8(20000, &sink); });
+  return rate([&] { return kernels::listed_table(isa).peak_u8s8(20000, &sink); });
 }
 
 double peak_bf16(kernels::Isa isa) {
   static float sink = 0;
   const std::size_t iterations = isa == kernels::Isa::scalar ? 1000 : 20000;
-  return rate([&] { return kernels::table(isa).peak_bf16(iterations, &sink); });
+  return rate([&] { return kernels::listed_table(isa).peak_bf16(iterations, &sink); });
 }
 
 void time_gemm(benchmark::State& state, const Shape& shape, double (*peak)(kernels::Isa), kernels::Isa isa,

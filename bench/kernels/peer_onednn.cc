@@ -1,10 +1,12 @@
-// oneDNN's matmul with a bias, weights in the layout of its choice: fp32, and u8 x s8 to fp32 with a scale per column.
+// oneDNN's matmul with a bias, weights in the layout of its choice: fp32, bf16 to fp32, and u8 x s8 to fp32 with a
+// scale per column.
 #include <cmath>
 #include <dnnl.hpp>
 #include <optional>
 
 #include "bench/kernels/measure.h"
 #include "bench/kernels/registry.h"
+#include "kernels/bf16.h"
 
 namespace sesame::bench {
 namespace {
@@ -90,6 +92,22 @@ void run_f32(benchmark::State& state, const Shape& shape, bool ring) {
   run<float, float>(state, shape, ring, Type::f32, Type::f32, false, peak_f32);
 }
 
+// Values of bf16 as oneDNN reads them and as numbers.
+struct Bf16 {
+  std::uint16_t bits;
+  explicit operator double() const { return kernels::from_bf16(bits); }
+};
+
+void fill(Bf16* values, std::size_t n) {
+  std::vector<float> x(n);
+  bench::fill(x.data(), n);
+  for (std::size_t i = 0; i < n; ++i) values[i].bits = kernels::to_bf16(x[i]);
+}
+
+void run_bf16(benchmark::State& state, const Shape& shape, bool ring) {
+  run<Bf16, Bf16>(state, shape, ring, Type::bf16, Type::bf16, false, peak_bf16);
+}
+
 void run_u8s8(benchmark::State& state, const Shape& shape, bool ring) {
   run<std::uint8_t, std::int8_t>(state, shape, ring, Type::u8, Type::s8, true, peak_u8s8);
 }
@@ -101,6 +119,9 @@ void register_onednn() {
       for (bool ring : {false, true}) {
         benchmark::RegisterBenchmark(benchmark_name("gemm_f32", "onednn", shape, ring).c_str(),
                                      [=](benchmark::State& state) { run_f32(state, shape, ring); })
+            ->UseManualTime();
+        benchmark::RegisterBenchmark(benchmark_name("gemm_bf16", "onednn", shape, ring).c_str(),
+                                     [=](benchmark::State& state) { run_bf16(state, shape, ring); })
             ->UseManualTime();
         benchmark::RegisterBenchmark(benchmark_name("gemm_u8s8", "onednn", shape, ring).c_str(),
                                      [=](benchmark::State& state) { run_u8s8(state, shape, ring); })

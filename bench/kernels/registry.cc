@@ -45,7 +45,7 @@ bool add_peer(RegisterPeer function) {
 void register_all() {
   std::set<std::string_view> untimed;
   for (const KernelRow& row : kRows) {
-    if (!kernels::supported(row.isa)) continue;
+    if (!kernels::supported(row.isa) || row.isa == kernels::Isa::amx_emulated) continue;
     const auto found = timed_kernels().find(row.field);
     if (found == timed_kernels().end()) {
       untimed.insert(row.field);

@@ -1,4 +1,4 @@
-// int8 attention inside a model: when it is chosen, and that its answers depend on nothing but the text.
+// int8 and bf16 attention inside a model: when it is chosen, and that its answers depend on nothing but the text.
 #include <cstring>
 #include <span>
 #include <string>
@@ -41,12 +41,13 @@ std::vector<std::vector<float>> logits(const std::shared_ptr<const Model>& model
   return all;
 }
 
-bool attends_in_int8(const std::shared_ptr<const Model>& model) {
+// What the recognised layers say that they attend in.
+std::string attention_of(const std::shared_ptr<const Model>& model) {
   REQUIRE(!model->loaded().recognition.structs.empty());
   const std::string& layers = model->loaded().recognition.structs.back();
-  const bool int8 = layers.find("attention int8") != std::string::npos;
-  CHECK(int8 != (layers.find("attention fp32") != std::string::npos));
-  return int8;
+  const std::size_t at = layers.find("attention ");
+  REQUIRE(at != std::string::npos);
+  return layers.substr(at + 10, 4);
 }
 
 }  // namespace
@@ -55,34 +56,39 @@ TEST_CASE("attention goes with the Linears unless it is told otherwise") {
   const test::TempDir folder;
   const auto path = make_classifier(folder.path() / "m", 12);
   const auto loaded = [&](Precision linears, AttentionPrecision attention) {
-    return attends_in_int8(Model::load(path, {.precision = linears, .attention = attention}));
+    return attention_of(Model::load(path, {.precision = linears, .attention = attention}));
   };
-  CHECK(loaded(Precision::int8, AttentionPrecision::automatic));
-  CHECK(!loaded(Precision::fp32, AttentionPrecision::automatic));
-  CHECK(!loaded(Precision::automatic, AttentionPrecision::automatic));
-  CHECK(!loaded(Precision::int8, AttentionPrecision::fp32));
-  CHECK(loaded(Precision::fp32, AttentionPrecision::int8));
+  CHECK(loaded(Precision::int8, AttentionPrecision::automatic) == "int8");
+  CHECK(loaded(Precision::bf16, AttentionPrecision::automatic) == "bf16");
+  CHECK(loaded(Precision::fp32, AttentionPrecision::automatic) == "fp32");
+  CHECK(loaded(Precision::automatic, AttentionPrecision::automatic) == "fp32");
+  CHECK(loaded(Precision::int8, AttentionPrecision::fp32) == "fp32");
+  CHECK(loaded(Precision::int8, AttentionPrecision::bf16) == "bf16");
+  CHECK(loaded(Precision::fp32, AttentionPrecision::int8) == "int8");
 }
 
 TEST_CASE("names of attention's arithmetic are read back, others refused") {
-  for (AttentionPrecision each : {AttentionPrecision::automatic, AttentionPrecision::fp32, AttentionPrecision::int8}) {
+  for (AttentionPrecision each :
+       {AttentionPrecision::automatic, AttentionPrecision::fp32, AttentionPrecision::bf16, AttentionPrecision::int8}) {
     CHECK(parse_attention_precision(name(each)) == each);
   }
   CHECK_THROWS_AS(parse_attention_precision("int7"), Error);
 }
 
-TEST_CASE("with int8 attention neither batch nor threads change a bit") {
+TEST_CASE("with int8 and bf16 attention neither batch nor threads change a bit") {
   for (std::int64_t head_dim : {11, 32, 64}) {
-    CAPTURE(head_dim);
-    const test::TempDir folder;
-    const auto path = make_classifier(folder.path() / "m", head_dim);
-    const auto model = Model::load(path, {.precision = Precision::int8});
-    const auto want = logits(model, 1, false);
-    CHECK(logits(model, 1, true) == want);
-    CHECK(logits(model, 2, true) == want);
-    CHECK(logits(model, 3, false) == want);
-    const auto fp32 = Model::load(path, {.precision = Precision::int8, .attention = AttentionPrecision::fp32});
-    CHECK(logits(fp32, 1, true) != want);  // or it would not have run in int8
+    for (Precision precision : {Precision::int8, Precision::bf16}) {
+      CAPTURE(head_dim, name(precision));
+      const test::TempDir folder;
+      const auto path = make_classifier(folder.path() / "m", head_dim);
+      const auto model = Model::load(path, {.precision = precision});
+      const auto want = logits(model, 1, false);
+      CHECK(logits(model, 1, true) == want);
+      CHECK(logits(model, 2, true) == want);
+      CHECK(logits(model, 3, false) == want);
+      const auto fp32 = Model::load(path, {.precision = precision, .attention = AttentionPrecision::fp32});
+      CHECK(logits(fp32, 1, true) != want);  // or it would not have run as it says
+    }
   }
 }
 

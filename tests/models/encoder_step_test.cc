@@ -35,7 +35,7 @@ std::vector<synthesis::ModelSpec> classifiers() {
 const Sequences kTexts = made_up({5, 17, 3, 30}, 120);
 
 const How kPrecisions[] = {{},
-                           {.linears = LinearPrecision::bf16},
+                           {.linears = LinearPrecision::bf16, .attention = AttentionPrecision::bf16},
                            {.linears = LinearPrecision::int8},
                            {.linears = LinearPrecision::int8, .attention = AttentionPrecision::int8}};
 
@@ -94,7 +94,9 @@ TEST_CASE("A text has the same bits in any batch, with any padding, on any threa
                                                             {0, 1, 2, 3}, {3, 2, 1, 0}, {2, 2, 0, 3, 1, 2}};
       for (kernels::Isa isa : kernels::runnable_isas()) {
         if (adds_in_tiles(how, isa)) alone = texts_alone(model, graph, isa);
-        for (int threads : {1, 2, 3, 40}) {
+        // On three threads blocks differ from those of the texts alone; more say something of threads, not of levels.
+        const bool all = isa == kernels::default_isa();
+        for (int threads : all ? std::vector<int>{1, 2, 3, 40} : std::vector<int>{3}) {
           for (bool padded_positions : {false, true}) {
             engine::Runner runner(*model.plan, {.isa = isa, .threads = threads, .padded_positions = padded_positions});
             for (const auto& order : orders) {

@@ -56,9 +56,8 @@ TEST_CASE("A second pass over the same shapes allocates nothing") {
       for (const LinearPrecision linears : {LinearPrecision::fp32, LinearPrecision::bf16, LinearPrecision::int8}) {
         for (int threads : {1, 2}) {
           INFO(architecture << " " << models::synthesis::name(task) << " " << engine::name(linears));
-          const bool int8 = linears == LinearPrecision::int8;
           const models::Prepared model = models::prepare(
-              graph, {.linears = linears, .attention = int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32});
+              graph, {.linears = linears, .attention = parse_attention_precision(engine::name(linears))});
           engine::Runner runner(*model.plan, {.threads = threads});
           const auto a = models::padded(graph, models::made_up({4, 7}, 120), 7);
           const auto b = models::padded(graph, models::made_up({9}, 120), 9);

@@ -16,28 +16,27 @@ void redirect(const std::filesystem::path& file, int flags, int to) {
   if (fd < 0 || dup2(fd, to) < 0) _exit(126);
 }
 
-[[noreturn]] void become_command(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                                 const TemporaryFolder& folder) {
+[[noreturn]] void become(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                         const TemporaryFolder& folder) {
   redirect(folder / "in", O_RDONLY, STDIN_FILENO);
   redirect(folder / "out", O_WRONLY | O_CREAT, STDOUT_FILENO);
   redirect(folder / "err", O_WRONLY | O_CREAT, STDERR_FILENO);
   for (const std::string& each : environment) putenv(const_cast<char*>(each.c_str()));
-  std::vector<char*> argv = {const_cast<char*>("sesame")};
+  std::vector<char*> argv;
   for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
   argv.push_back(nullptr);
-  execv(SESAME_COMMAND, argv.data());
+  execvp(argv[0], argv.data());
   _exit(127);
 }
 
-}  // namespace
-
-Ran run_command(const std::vector<std::string>& arguments, const std::string& input,
+// arguments[0] is the program.
+Ran run_program(const std::vector<std::string>& arguments, const std::string& input,
                 const std::vector<std::string>& environment) {
   const TemporaryFolder folder;
   folder.write("in", input);
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error("fork failed");
-  if (child == 0) become_command(arguments, environment, folder);
+  if (child == 0) become(arguments, environment, folder);
   int status = 0;
   if (waitpid(child, &status, 0) != child) throw std::runtime_error("waitpid failed");
   Ran ran;
@@ -45,6 +44,24 @@ Ran run_command(const std::vector<std::string>& arguments, const std::string& in
   ran.out = content_of(folder / "out");
   ran.err = content_of(folder / "err");
   return ran;
+}
+
+std::vector<std::string> followed_by(std::vector<std::string> program, const std::vector<std::string>& arguments) {
+  program.insert(program.end(), arguments.begin(), arguments.end());
+  return program;
+}
+
+}  // namespace
+
+Ran run_command(const std::vector<std::string>& arguments, const std::string& input,
+                const std::vector<std::string>& environment) {
+  return run_program(followed_by({SESAME_COMMAND}, arguments), input, environment);
+}
+
+std::optional<Ran> run_command_on(const std::string& cpu, const std::vector<std::string>& arguments,
+                                  const std::vector<std::string>& environment) {
+  if (run_program({"qemu-x86_64", "--version"}, {}, {}).code != 0) return std::nullopt;
+  return run_program(followed_by({"qemu-x86_64", "-cpu", cpu, SESAME_COMMAND}, arguments), {}, environment);
 }
 
 std::vector<std::string> Ran::lines() const {

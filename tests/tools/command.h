@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,11 @@ struct Ran {
 // Arguments are passed as they are, without a shell in between; `environment` is set in addition ("NAME=value").
 Ran run_command(const std::vector<std::string>& arguments, const std::string& input = {},
                 const std::vector<std::string>& environment = {});
+
+// The same on a CPU that qemu-x86_64 (Debian's qemu-user) emulates, "Haswell" for one. Nothing where it isn't
+// installed.
+std::optional<Ran> run_command_on(const std::string& cpu, const std::vector<std::string>& arguments,
+                                  const std::vector<std::string>& environment = {});
 
 // Writes a file below a folder, with the folders in between.
 void write_below(const TemporaryFolder& folder, const std::string& name, const std::string& bytes);

@@ -33,8 +33,8 @@ enum class Precision { automatic, fp32, bf16, int8 };
 std::string_view name(Precision precision);
 Precision parse_precision(std::string_view text);  // throws Error
 
-// Arithmetic of the encoder's attention. `automatic` goes with the Linears: int8 beside int8, fp32 otherwise.
-enum class AttentionPrecision { automatic, fp32, int8 };
+// Arithmetic of the encoder's attention. `automatic` goes with the Linears.
+enum class AttentionPrecision { automatic, fp32, bf16, int8 };
 
 std::string_view name(AttentionPrecision precision);
 AttentionPrecision parse_attention_precision(std::string_view text);  // throws Error

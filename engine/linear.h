@@ -59,6 +59,8 @@ class Linear {
   LinearPrecision precision() const { return precision_; }
   bool reads_quantized_rows() const { return precision_ == LinearPrecision::int8; }
   std::size_t weight_bytes() const { return packed_.bytes() + scale_.bytes() + acc_init_.bytes() + bias_.bytes(); }
+  // Where the packed weights are: copies of a Linear share it.
+  const void* storage() const { return packed_.raw(); }
   explicit operator bool() const { return in_ != 0; }
 
   // c[m][n - begin] = act(x W + b)[m][n] + residual[m][n - begin] for columns n in [begin, end); begin is a multiple

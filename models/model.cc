@@ -12,6 +12,7 @@
 #include "engine/onnx_reader.h"
 #include "engine/quantize_linears.h"
 #include "engine/shape_probe.h"
+#include "engine/step.h"
 #include "engine/steps/linear_step.h"
 #include "models/encoder.h"
 #include "models/loading.h"
@@ -53,6 +54,18 @@ void assign_inputs(LoadedModel& model, const engine::Graph& graph) {
       model.input_ids = index;
     }
   }
+}
+
+// Whether the token types, cast or not, index a table of one row.
+bool indexes_one_row(const engine::Graph& graph, const engine::Uses& uses, engine::ValueId types, int casts = 2) {
+  for (const int n : uses.readers(types)) {
+    const engine::Node& node = graph.nodes[static_cast<std::size_t>(n)];
+    const engine::Tensor& table = graph.constant(node.input(0));
+    const bool looks_up = node.is("Gather") && node.input(1) == types && node.attributes.integer("axis", 0) == 0;
+    if (looks_up && table && table.rank() == 2 && table.dim(0) == 1) return true;
+    if (casts > 0 && node.is("Cast") && indexes_one_row(graph, uses, node.output(0), casts - 1)) return true;
+  }
+  return false;
 }
 
 // Classes of the first output when it is [batch, classes].
@@ -106,7 +119,31 @@ AttentionPrecision resolve(AttentionPrecision asked, Precision linears) {
   return int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32;
 }
 
-void read_graph(LoadedModel& model, const ModelOptions& options) {
+// In place of an operator that there is none for.
+class MissingStep final : public engine::Operator {
+ public:
+  explicit MissingStep(std::string why) : why_(std::move(why)) {}
+  void infer(engine::Inference&) const override { throw Error(why_); }
+  void compute(const engine::Execution&) const override { throw Error(why_); }
+
+ private:
+  std::string why_;
+};
+
+void describe_missing(engine::Graph& graph, models::Recognition& recognition) {
+  for (engine::Node& node : graph.nodes) {
+    if (node.step || node.is("Linear", engine::kSesame)) continue;
+    try {
+      engine::make_step(graph, node);
+    } catch (const Error& e) {
+      node.step = std::make_shared<MissingStep>(e.what());
+      const std::string name = node.name.empty() ? graph.value(node.output(0)).name : node.name;
+      recognition.unfused.push_back({name, node.op, "an operator that can be run", e.what()});
+    }
+  }
+}
+
+void read_graph(LoadedModel& model, const ModelOptions& options, MissingOperators missing) {
   engine::Graph graph = engine::read_onnx(model.onnx_file);
   try {
     model.source = models::describe_source(graph);
@@ -114,9 +151,13 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
     engine::to_normal_forms(graph);
     if (options.precision == Precision::int8) engine::quantize_linears(graph);
     model.precision = options.precision == Precision::int8 ? Precision::int8 : Precision::fp32;
+    assign_inputs(model, graph);
+    model.has_one_type =
+        model.token_type_ids >= 0 &&
+        indexes_one_row(graph, engine::Uses(graph), graph.inputs[static_cast<std::size_t>(model.token_type_ids)]);
     const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
     model.recognition = models::recognise_encoders(graph, resolve(options.attention, model.precision));
-    assign_inputs(model, graph);
+    if (missing == MissingOperators::described) describe_missing(graph, model.recognition);
     if (class_count) model.labels = make_labels(model.config, *class_count);
     engine::pack_linears(graph);
     release_unused_constants(graph);
@@ -128,13 +169,14 @@ void read_graph(LoadedModel& model, const ModelOptions& options) {
 
 }  // namespace
 
-std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
+std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options,
+                                              MissingOperators missing) {
   const Files files = find_files(path);
   auto model = std::make_shared<LoadedModel>();
   model->onnx_file = files.onnx;
   model->config = read_model_config(files.folder);
   if (!tokenizer_files(FolderFiles(files.folder)).empty()) model->tokenizer = load_tokenizer(files.folder);
-  read_graph(*model, options);
+  read_graph(*model, options, missing);
   model->max_tokens = token_limit(*model, model->plan->graph());
   model->weight_bytes = memory_of(*model->plan);
   return model;

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/linear_cache.h"
 #include "kernels/pack.h"
 
 namespace sesame::models {
-
-using engine::Linear;
 
 namespace {
 
@@ -134,11 +133,12 @@ void RowWriter::finish(RowEncoder& encoder) {
   merge_linears(encoder);
   share_buffers(encoder);
   if (encoder.first_row_only) prune_last_program();
+  engine::LinearCache cache;
   for (Program& program : programs_) {
     encoder.programs.emplace_back();
     for (Pending& pending : program) {
       if (auto* linear = std::get_if<LinearRows>(&pending.op))
-        linear->linear = Linear(pending.parts, pending.precision);
+        linear->linear = cache.get(pending.parts, pending.precision);
       encoder.programs.back().push_back(std::move(pending.op));
     }
   }

@@ -96,6 +96,8 @@ class Linear {
   void init_sums(std::uint8_t zero_point, std::int32_t* sums) const;
 
   std::size_t weight_bytes() const { return packed_.bytes() + scale_.bytes() + acc_init_.bytes() + bias_.bytes(); }
+  // Where the packed weights are: copies of a Linear share it.
+  const void* storage() const { return packed_.raw(); }
   explicit operator bool() const { return in_ != 0; }
   // What another Linear of the same scheme can be made of. Of a Linear in one part.
   PackedLinear packed() const { return {in_, out_, packed_, bias_, scale_, acc_init_}; }

@@ -10,8 +10,15 @@
 
 namespace sesame {
 
+// What becomes of a node that there is no step for.
+enum class MissingOperators {
+  refused,    // loading throws an Error that names the node, its operator, domain and version
+  described,  // it is reported as unfused, and the rest loaded: the model can be looked at and not run
+};
+
 // What Model::load does. Throws Error, the file's name first.
-std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& path, const ModelOptions& options);
+std::shared_ptr<const LoadedModel> load_model(const std::filesystem::path& path, const ModelOptions& options,
+                                              MissingOperators missing = MissingOperators::refused);
 
 // A model before a precision was chosen: its graph in normal forms, and all but recognition and plan around it.
 struct SourceModel {
@@ -28,7 +35,8 @@ void quantize_graph(engine::Graph& graph, Precision precision);
 
 // Recognises the graph's encoders, packs its Linears and plans. Throws Error, the file's name first.
 std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine::Graph graph, Precision precision,
-                                                AttentionPrecision attention);
+                                                AttentionPrecision attention,
+                                                MissingOperators missing = MissingOperators::refused);
 
 // The same without recognition: operator by operator, for a graph whose values are to be looked at.
 std::shared_ptr<const LoadedModel> plan_operators(const LoadedModel& model, engine::Graph graph);

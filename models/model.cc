@@ -14,6 +14,7 @@
 #include "engine/onnx_reader.h"
 #include "engine/quantize_linears.h"
 #include "engine/shape_probe.h"
+#include "engine/step.h"
 #include "engine/steps/linear_step.h"
 #include "engine/steps/quantized_linear_step.h"
 #include "models/equalization.h"
@@ -44,6 +45,18 @@ void assign_inputs(LoadedModel& model, const engine::Graph& graph) {
       model.input_ids = index;
     }
   }
+}
+
+// Whether the token types, cast or not, index a table of one row.
+bool indexes_one_row(const engine::Graph& graph, const engine::Uses& uses, engine::ValueId types, int casts = 2) {
+  for (const int n : uses.readers(types)) {
+    const engine::Node& node = graph.nodes[static_cast<std::size_t>(n)];
+    const engine::Tensor& table = graph.constant(node.input(0));
+    const bool looks_up = node.is("Gather") && node.input(1) == types && node.attributes.integer("axis", 0) == 0;
+    if (looks_up && table && table.rank() == 2 && table.dim(0) == 1) return true;
+    if (casts > 0 && node.is("Cast") && indexes_one_row(graph, uses, node.output(0), casts - 1)) return true;
+  }
+  return false;
 }
 
 // Classes of the first output when it is [batch, classes].
@@ -100,6 +113,30 @@ AttentionPrecision resolve(AttentionPrecision asked, Precision linears) {
   return linears == Precision::bf16 ? AttentionPrecision::bf16 : AttentionPrecision::fp32;
 }
 
+// In place of an operator that there is none for.
+class MissingStep final : public engine::Operator {
+ public:
+  explicit MissingStep(std::string why) : why_(std::move(why)) {}
+  void infer(engine::Inference&) const override { throw Error(why_); }
+  void compute(const engine::Execution&) const override { throw Error(why_); }
+
+ private:
+  std::string why_;
+};
+
+void describe_missing(engine::Graph& graph, models::Recognition& recognition) {
+  for (engine::Node& node : graph.nodes) {
+    if (node.step || node.is("Linear", engine::kSesame) || node.is("QuantizedLinear", engine::kSesame)) continue;
+    try {
+      engine::make_step(graph, node);
+    } catch (const Error& e) {
+      node.step = std::make_shared<MissingStep>(e.what());
+      const std::string name = node.name.empty() ? graph.value(node.output(0)).name : node.name;
+      recognition.unfused.push_back({name, node.op, "an operator that can be run", e.what()});
+    }
+  }
+}
+
 // Runs fn; an Error gets the file's name in front.
 template <class Fn>
 decltype(auto) with_file(const fs::path& file, Fn&& fn) {
@@ -110,10 +147,14 @@ decltype(auto) with_file(const fs::path& file, Fn&& fn) {
   }
 }
 
-void plan_graph(LoadedModel& model, engine::Graph graph, AttentionPrecision attention) {
+void plan_graph(LoadedModel& model, engine::Graph graph, AttentionPrecision attention, MissingOperators missing) {
+  assign_inputs(model, graph);
+  model.has_one_type =
+      model.token_type_ids >= 0 &&
+      indexes_one_row(graph, engine::Uses(graph), graph.inputs[static_cast<std::size_t>(model.token_type_ids)]);
   const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
   model.recognition = models::recognise_encoders(graph, resolve(attention, model.precision));
-  assign_inputs(model, graph);
+  if (missing == MissingOperators::described) describe_missing(graph, model.recognition);
   if (class_count) model.labels = make_labels(model.config, *class_count);
   engine::pack_linears(graph);
   engine::pack_quantized_linears(graph);
@@ -151,10 +192,10 @@ void quantize_graph(engine::Graph& graph, Precision precision) {
 }
 
 std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine::Graph graph, Precision precision,
-                                                AttentionPrecision attention) {
+                                                AttentionPrecision attention, MissingOperators missing) {
   auto finished = std::make_shared<LoadedModel>(model);
   finished->precision = precision;
-  with_file(model.onnx_file, [&] { plan_graph(*finished, std::move(graph), attention); });
+  with_file(model.onnx_file, [&] { plan_graph(*finished, std::move(graph), attention, missing); });
   finished->max_tokens = token_limit(*finished, finished->plan->graph());
   finished->weight_bytes = memory_of(*finished->plan);
   return finished;
@@ -173,12 +214,13 @@ std::shared_ptr<const LoadedModel> plan_operators(const LoadedModel& model, engi
   return planned;
 }
 
-std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
+std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options,
+                                              MissingOperators missing) {
   if (engine::is_container(path)) return models::load_packed_model(path, options);
   SourceModel source = read_source(path);
   const Precision precision = options.precision == Precision::automatic ? Precision::fp32 : options.precision;
   with_file(source.model.onnx_file, [&] { quantize_graph(source.graph, precision); });
-  return finish_model(source.model, std::move(source.graph), precision, options.attention);
+  return finish_model(source.model, std::move(source.graph), precision, options.attention, missing);
 }
 
 std::string_view name(Precision precision) {

@@ -32,6 +32,8 @@ struct LoadedModel {
   int input_ids = -1;
   int attention_mask = -1;
   int token_type_ids = -1;
+  // A table of one row for types, as RoBERTa has: every type is 0, whatever the tokenizer says of a second text.
+  bool has_one_type = false;
 
   std::shared_ptr<const engine::Plan> plan;
   std::size_t weight_bytes = 0;  // packed weights and tables, what the model keeps in memory or mapped

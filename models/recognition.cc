@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/linear_cache.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/shape_probe.h"
 #include "models/encoder_step.h"
@@ -38,14 +39,14 @@ kernels::Activation activation_of(const Node& node) {
                                                                : kernels::Activation::gelu_erf;
 }
 
-Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes) {
+Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes, engine::LinearCache& cache) {
   std::vector<LinearWeights> parts;
   for (const Node* node : nodes) parts.push_back(engine::linear_weights(graph, *node));
-  return Linear(parts, engine::linear_scheme(**nodes.begin()));
+  return cache.get(parts, engine::linear_scheme(**nodes.begin()));
 }
 
 EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention,
-                        const std::shared_ptr<const RelativePlaces>& known_places) {
+                        const std::shared_ptr<const RelativePlaces>& known_places, engine::LinearCache& cache) {
   EncoderLayer layer;
   layer.heads = p.attention.heads;
   layer.head_dim = p.attention.head_dim;
@@ -53,12 +54,12 @@ EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrec
   layer.attention = attention;
   layer.relative = make_relative_attention(p.attention.relative, p.attention.heads,
                                            engine::linear_scheme(*p.query).precision, known_places);
-  layer.query_key_value = pack(graph, {p.query, p.key, p.value});
-  layer.attn_out = pack(graph, {p.attn_out});
+  layer.query_key_value = pack(graph, {p.query, p.key, p.value}, cache);
+  layer.attn_out = pack(graph, {p.attn_out}, cache);
   layer.attn_norm = layer_norm(graph, *p.attn_norm);
-  layer.ffn_in = pack(graph, {p.ffn_in});
+  layer.ffn_in = pack(graph, {p.ffn_in}, cache);
   layer.activation = activation_of(*p.activation);
-  layer.ffn_out = pack(graph, {p.ffn_out});
+  layer.ffn_out = pack(graph, {p.ffn_out}, cache);
   layer.ffn_norm = layer_norm(graph, *p.ffn_norm);
   return layer;
 }
@@ -159,7 +160,7 @@ class ChainRecogniser {
     encoder.embeddings = make_embeddings(graph_, embeddings);
     std::shared_ptr<const RelativePlaces> places;
     for (const LayerPattern& layer : chain) {
-      encoder.layers.push_back(make_layer(graph_, layer, attention_, places));
+      encoder.layers.push_back(make_layer(graph_, layer, attention_, places, linears_));
       places = encoder.layers.back().relative.places;
     }
     encoder.hidden = attention.heads * attention.head_dim;
@@ -191,6 +192,7 @@ class ChainRecogniser {
   Matcher m_;
   ShapeProbe probe_;
   AttentionPrecision attention_;
+  engine::LinearCache linears_;
   std::vector<LoneAttention> alone_;
   std::vector<std::pair<std::size_t, Node>> replacements_;
   std::vector<Node> added_;

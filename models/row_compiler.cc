@@ -245,9 +245,7 @@ class RowCompiler {
     op.adds_residual = residual != kNoValue;
     if (op.adds_residual) op.residual = view(residual, program);
     op.out = new_value(last.output(0), program);
-    const bool int8 = node.attributes.text("precision", "fp32") == "int8";
-    writer_.write_linear(program, std::move(op), engine::linear_weights(m_.graph(), node),
-                         int8 ? engine::LinearPrecision::int8 : engine::LinearPrecision::fp32);
+    writer_.write_linear(program, std::move(op), engine::linear_weights(m_.graph(), node), engine::linear_scheme(node));
   }
 
   void place_activation(const Node& node) {

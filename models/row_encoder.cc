@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/arena_layout.h"
+#include "engine/linear_cache.h"
 
 namespace sesame::models {
 
@@ -80,10 +81,14 @@ void place_buffers(RowEncoder& encoder) {
 
 std::size_t RowEncoder::weight_bytes() const {
   std::size_t bytes = 0;
+  engine::LinearBytes linears;
   for (const RowProgram& program : programs) {
-    for (const RowOp& op : program) bytes += models::weight_bytes(op);
+    for (const RowOp& op : program) {
+      if (const auto* linear = std::get_if<LinearRows>(&op)) linears.add(linear->linear);
+      bytes += models::weight_bytes(op);
+    }
   }
-  return bytes;
+  return bytes + linears.bytes();
 }
 
 std::vector<std::string> RowEncoder::describe() const {

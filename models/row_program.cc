@@ -106,7 +106,6 @@ std::size_t bytes(const engine::Tensor& t) { return t ? t.bytes() : 0; }
 
 std::size_t weight_bytes(const RowOp& op) {
   if (const auto* load = std::get_if<LoadRows>(&op)) return bytes(load->table);
-  if (const auto* linear = std::get_if<LinearRows>(&op)) return linear->linear.weight_bytes();
   if (const auto* norm = std::get_if<NormRows>(&op)) return bytes(norm->norm.gamma) + bytes(norm->norm.beta);
   const auto* affine = std::get_if<AffineRows>(&op);
   return affine != nullptr ? bytes(affine->scale) + bytes(affine->shift) : 0;

@@ -75,7 +75,7 @@ using RowOp =
     std::variant<LoadRows, LinearRows, NormRows, AffineRows, ActivateRows, CombineRows, CopyRows, FirstRows, StoreRows>;
 using RowProgram = std::vector<RowOp>;
 
-// Memory of the operation's weights, tables included.
+// Memory of the operation's weights, tables included, Linears not.
 std::size_t weight_bytes(const RowOp& op);
 // For one row.
 double multiply_adds(const RowOp& op);

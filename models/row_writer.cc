@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/linear_cache.h"
 #include "kernels/pack.h"
 
 namespace sesame::models {
-
-using engine::Linear;
 
 namespace {
 
@@ -36,8 +35,8 @@ RowView RowWriter::new_rows(std::size_t width) {
 }
 
 void RowWriter::write_linear(std::size_t program, LinearRows op, engine::LinearWeights weights,
-                             engine::LinearPrecision precision) {
-  programs_[program].push_back({std::move(op), {std::move(weights)}, precision});
+                             const engine::LinearScheme& scheme) {
+  programs_[program].push_back({std::move(op), {std::move(weights)}, scheme});
 }
 
 template <class Fn>
@@ -79,7 +78,7 @@ void RowWriter::merge_linears(RowEncoder& encoder) {
       for (std::size_t j = i + 1; j < program.size(); ++j) {
         const auto* other = std::get_if<LinearRows>(&program[j].op);
         if (other != nullptr && program[j].parts.size() == 1 && is_plain(*other) && other->x == linear->x &&
-            program[j].precision == program[i].precision) {
+            same_rows(program[j].scheme, program[i].scheme)) {
           others.push_back(&program[j]);
         }
       }
@@ -134,11 +133,12 @@ void RowWriter::finish(RowEncoder& encoder) {
   merge_linears(encoder);
   share_buffers(encoder);
   if (encoder.first_row_only) prune_last_program();
+  engine::LinearCache cache;
   for (Program& program : programs_) {
     encoder.programs.emplace_back();
     for (Pending& pending : program) {
       if (auto* linear = std::get_if<LinearRows>(&pending.op))
-        linear->linear = Linear(pending.parts, pending.precision);
+        linear->linear = cache.get(pending.parts, pending.scheme);
       encoder.programs.back().push_back(std::move(pending.op));
     }
   }

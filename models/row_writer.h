@@ -21,7 +21,7 @@ class RowWriter {
   void write(std::size_t program, RowOp op) { programs_[program].push_back({std::move(op), {}, {}}); }
   // A LinearRows whose weights are packed later.
   void write_linear(std::size_t program, LinearRows op, engine::LinearWeights weights,
-                    engine::LinearPrecision precision);
+                    const engine::LinearScheme& scheme);
 
   // Moves what was written into `encoder`, whose attentions are there: Linears of the same rows become one, the last
   // program is made to read first rows alone if the encoder is to, and buffers are placed.
@@ -31,7 +31,7 @@ class RowWriter {
   struct Pending {
     RowOp op;
     std::vector<engine::LinearWeights> parts;  // of a LinearRows
-    engine::LinearPrecision precision = engine::LinearPrecision::fp32;
+    engine::LinearScheme scheme;
   };
   using Program = std::vector<Pending>;
 

@@ -185,7 +185,7 @@ void Session::Impl::set_inputs(const TokenBatch& batch, std::size_t length) {
     } else if (role == m.attention_mask) {
       fill_input(batch, 0, inputs[i], [](std::size_t) { return std::int64_t{1}; });
     } else {
-      const bool given = !batch.type_ids.empty();
+      const bool given = !batch.type_ids.empty() && !m.has_one_type;
       fill_input(batch, 0, inputs[i], [&](std::size_t token) { return given ? batch.type_ids[token] : 0; });
     }
   }

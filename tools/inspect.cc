@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bench/report.h"
+#include "models/loading.h"
 #include "models/model.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -142,11 +143,12 @@ void print(const std::string& path, const LoadedModel& model) {
 
 int run_inspect(const InspectOptions& options) {
   const auto model =
-      Model::load(options.model, {.precision = parse_precision(options.precision), .attention = options.attention});
+      load_model(options.model, {.precision = parse_precision(options.precision), .attention = options.attention},
+                 MissingOperators::described);
   if (options.json) {
-    std::cout << to_json(model->loaded()).dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
+    std::cout << to_json(*model).dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
   } else {
-    print(options.model, model->loaded());
+    print(options.model, *model);
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <tuple>
 #include <vector>
 
 #include "engine/folding.h"
@@ -119,7 +120,7 @@ void to_normal_forms(Graph& graph) {
   }
   form_linears(graph);
   anchor_shapes(graph);
-  remove_dead_nodes(graph);
+  merge_common_nodes(graph);  // what layers make of their inputs' shapes is the same now
 }
 
 }  // namespace sesame::engine

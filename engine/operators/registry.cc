@@ -29,6 +29,7 @@ const Registry& registry() {
     register_quantize_linear(r);
     register_quantized_matmul(r);
     register_reduce(r);
+    register_selection(r);
     register_shape_ops(r);
     register_softmax(r);
     return r;

@@ -23,6 +23,7 @@ void register_qlinear(Registry& registry);
 void register_quantize_linear(Registry& registry);
 void register_quantized_matmul(Registry& registry);
 void register_reduce(Registry& registry);
+void register_selection(Registry& registry);
 void register_shape_ops(Registry& registry);
 void register_softmax(Registry& registry);
 

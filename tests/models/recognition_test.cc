@@ -23,6 +23,17 @@ const std::vector<std::pair<const char*, int>> kExports = {
     {"bert-seqcls-op17", 0},       {"bert-tokcls-op12", 0},       {"bert-qa-op13", 0},       {"bert-mlm-op13", 1},
     {"bert-model-pooler-op14", 0}, {"bert-odd-dims-op14", 0}};
 
+// The rest of the families and exporters: every layer has to be recognised, in whatever struct.
+const char* const kFamilies[] = {
+    "albert-seqcls-op13",      "albert-smiles-mlm",          "bert-external-data",      "bert-fixed-shape",
+    "bert-fp16-weights",       "bert-gelu-new-op14",         "bert-nofold-op13",        "bert-only-ids-op14",
+    "bert-ortbasic",           "bert-ortfused-ext",          "bert-ortopt-attention",   "bert-ortopt-rawmask",
+    "bert-relkey-op14",        "deberta-v3-seqcls-op14",     "distilbert-int32-inputs", "distilbert-ortfused-ext",
+    "distilbert-ortopt",       "distilbert-sinusoidal-op13", "electra-seqcls-op14",     "flaubert-seqcls-op13",
+    "layoutlm-tokcls-op14",    "minilm-embed-op14",          "mobilebert-seqcls-op13",  "mpnet-model-op14",
+    "roberta-ortopt-fastgelu", "roberta-seqcls-op13",        "squeezebert-seqcls-op13", "tf-bert-qa-keras2onnx",
+    "xlm-roberta-tokcls-op14"};
+
 // An operator that a recognised layer leaves none of; heads have products by constants only, which are Linears.
 bool is_of_a_layer(const Node& node) {
   for (const char* op : {"MatMul", "Gemm", "Softmax", "Erf", "LayerNormalization", "ReduceMean", "Sqrt", "Transpose"}) {
@@ -67,6 +78,30 @@ TEST_CASE("Plans of recognised exports hold no operator of a layer, and give the
       }
     }
   }
+}
+
+TEST_CASE("Every family's layers are recognised, whoever exported them") {
+  const auto shared = shared_material("conformance/models");
+  if (!shared) return;
+  for (const char* name : kFamilies) {
+    INFO(name);
+    const auto model = load_model(*shared / name / "model.onnx", {});
+    const Recognition& r = model->recognition;
+    CHECK(r.layers_total > 0);
+    CHECK(r.layers_recognised == r.layers_total);
+    CHECK(r.unfused.empty());
+    const Graph& graph = model->plan->graph();
+    CHECK(test::count(graph, "Softmax") == 0);
+    CHECK(test::count(graph, "Encoder") + test::count(graph, "RowEncoder") >= 1);
+  }
+}
+
+TEST_CASE("Layers that share their weights take the memory of one") {
+  const auto shared = shared_material("conformance/models/albert-smiles-mlm");
+  if (!shared) return;
+  const auto model = load_model(*shared / "model.onnx", {});
+  CHECK(model->recognition.layers_recognised == 12);
+  CHECK(static_cast<double>(model->weight_bytes) < 1.3 * static_cast<double>(model->source.bytes));
 }
 
 TEST_CASE("Without types the position table is still told from the table of types") {

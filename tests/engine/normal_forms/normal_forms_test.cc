@@ -35,6 +35,19 @@ TEST_CASE("Nodes that read equal small constants are one") {
   CHECK(count(g.graph, "Add") == 2);
 }
 
+TEST_CASE("Small constants that are equal are one, large ones and those of another shape are not") {
+  for (const std::int64_t size : {1, 16, 17}) {
+    SmallGraph g;
+    const ValueId x = g.input("x", {-1, size});
+    const ValueId a = g.node("Mul", {x, g.constant(random_floats({size}, 1))});
+    const ValueId b = g.node("Mul", {x, g.constant(random_floats({size}, 1))});
+    const ValueId c = g.node("Mul", {x, g.constant(random_floats({1, size}, 1))});
+    g.output(g.node("Add", {g.node("Add", {a, b}), c}));
+    merge_common_nodes(g.graph);
+    CHECK(count(g.graph, "Mul") == (size <= 16 ? 2 : 3));
+  }
+}
+
 TEST_CASE("Nodes that differ in an attribute, an input or an output's name stay apart") {
   SmallGraph g;
   const ValueId x = g.input("x", {-1, 4});

@@ -60,6 +60,8 @@ class Linear {
   bool reads_quantized_rows() const { return precision_ == LinearPrecision::int8; }
   std::size_t weight_bytes() const { return packed_.bytes() + scale_.bytes() + acc_init_.bytes() + bias_.bytes(); }
   explicit operator bool() const { return in_ != 0; }
+  // Copies share their weights.
+  bool shares_weights_with(const Linear& other) const { return packed_.raw() == other.packed_.raw(); }
 
   // c[m][n - begin] = act(x W + b)[m][n] + residual[m][n - begin] for columns n in [begin, end); begin is a multiple
   // of 16. The epilogue's bias is the Linear's own and need not be set.

@@ -1,5 +1,7 @@
 #include "models/encoder.h"
 
+#include <algorithm>
+
 namespace sesame::models {
 
 namespace {
@@ -21,10 +23,16 @@ std::string relative_terms(const RelativeAttention& relative) {
 std::size_t Encoder::weight_bytes() const {
   std::size_t bytes = embeddings.norm.gamma ? embeddings.norm.gamma.bytes() * 2 : 0;
   for (const engine::Tensor& table : embeddings.tables) bytes += table ? table.bytes() : 0;
+  std::vector<const engine::Linear*> counted;
+  const auto add = [&](const engine::Linear& linear) {
+    const auto shares = [&](const engine::Linear* other) { return other->shares_weights_with(linear); };
+    if (std::any_of(counted.begin(), counted.end(), shares)) return;
+    counted.push_back(&linear);
+    bytes += linear.weight_bytes();
+  };
   for (const EncoderLayer& layer : layers) {
-    bytes += layer.query_key_value.weight_bytes() + layer.attn_out.weight_bytes() + layer.ffn_in.weight_bytes() +
-             layer.ffn_out.weight_bytes() + 2 * (layer.attn_norm.gamma.bytes() + layer.ffn_norm.gamma.bytes()) +
-             layer.relative.weight_bytes();
+    for (const auto* linear : {&layer.query_key_value, &layer.attn_out, &layer.ffn_in, &layer.ffn_out}) add(*linear);
+    bytes += 2 * (layer.attn_norm.gamma.bytes() + layer.ffn_norm.gamma.bytes()) + layer.relative.weight_bytes();
   }
   return bytes;
 }

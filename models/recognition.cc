@@ -8,6 +8,7 @@
 #include "engine/shape_probe.h"
 #include "models/encoder_step.h"
 #include "models/layer_pattern.h"
+#include "models/packed_linears.h"
 
 namespace sesame::models {
 
@@ -41,27 +42,33 @@ kernels::Activation activation_of(const Node& node) {
                                                                : kernels::Activation::gelu_erf;
 }
 
-Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes) {
+// What layers share.
+struct SharedParts {
+  PackedLinears linears;
+  std::shared_ptr<const RelativePlaces> places;
+};
+
+Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes, PackedLinears& linears) {
   std::vector<LinearWeights> parts;
   for (const Node* node : nodes) parts.push_back(engine::linear_weights(graph, *node));
-  return Linear(parts, precision_of(**nodes.begin()));
+  return linears.get(parts, precision_of(**nodes.begin()));
 }
 
-EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention,
-                        const std::shared_ptr<const RelativePlaces>& known_places) {
+EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention, SharedParts& shared) {
   EncoderLayer layer;
   layer.heads = p.attention.heads;
   layer.head_dim = p.attention.head_dim;
   layer.score_scale = p.attention.scale;
   layer.attention = attention;
   layer.relative =
-      make_relative_attention(p.attention.relative, p.attention.heads, precision_of(*p.query), known_places);
-  layer.query_key_value = pack(graph, {p.query, p.key, p.value});
-  layer.attn_out = pack(graph, {p.attn_out});
+      make_relative_attention(p.attention.relative, p.attention.heads, precision_of(*p.query), shared.places);
+  shared.places = layer.relative.places;
+  layer.query_key_value = pack(graph, {p.query, p.key, p.value}, shared.linears);
+  layer.attn_out = pack(graph, {p.attn_out}, shared.linears);
   layer.attn_norm = layer_norm(graph, *p.attn_norm);
-  layer.ffn_in = pack(graph, {p.ffn_in});
+  layer.ffn_in = pack(graph, {p.ffn_in}, shared.linears);
   layer.activation = activation_of(*p.activation);
-  layer.ffn_out = pack(graph, {p.ffn_out});
+  layer.ffn_out = pack(graph, {p.ffn_out}, shared.linears);
   layer.ffn_norm = layer_norm(graph, *p.ffn_norm);
   return layer;
 }
@@ -175,11 +182,8 @@ class Recogniser {
     const AttentionPattern& attention = chain.front().attention;
     Encoder encoder;
     encoder.embeddings = make_embeddings(graph_, embeddings);
-    std::shared_ptr<const RelativePlaces> places;
-    for (const LayerPattern& layer : chain) {
-      encoder.layers.push_back(make_layer(graph_, layer, attention_, places));
-      places = encoder.layers.back().relative.places;
-    }
+    SharedParts shared;
+    for (const LayerPattern& layer : chain) encoder.layers.push_back(make_layer(graph_, layer, attention_, shared));
     encoder.hidden = attention.heads * attention.head_dim;
     encoder.mask = attention.mask == kNoValue ? Mask{} : attention.mask_meaning;
 

@@ -21,7 +21,8 @@ using test::run;
 const std::vector<std::pair<const char*, int>> kExports = {
     {"distilbert-seqcls-op11", 0}, {"distilbert-seqcls-op14", 0}, {"distilbert-qa-op13", 0}, {"bert-seqcls-op11", 0},
     {"bert-seqcls-op17", 0},       {"bert-tokcls-op12", 0},       {"bert-qa-op13", 0},       {"bert-mlm-op13", 1},
-    {"bert-model-pooler-op14", 0}, {"bert-odd-dims-op14", 0}};
+    {"bert-model-pooler-op14", 0}, {"bert-odd-dims-op14", 0},     {"bert-relkey-op14", 0},   {"mpnet-model-op14", 0},
+    {"deberta-v3-seqcls-op14", 0}, {"roberta-seqcls-op13", 0}};
 
 // An operator that a recognised layer leaves none of; heads have products by constants only, which are Linears.
 bool is_of_a_layer(const Node& node) {

@@ -1,7 +1,7 @@
 // relative_row of table.h, written once over lanes.h. rows_<level>.cc includes this once a level.
 //
-// Both products are gathered. Where places follow each other the query's could be loaded whole, and the keys' be
-// transposed in blocks of 16: half of a gather's time, of which attention spends 2 %.
+// Both products are gathered, so that any positions will do. Where they follow each other the query's products could be
+// loaded whole, and the keys' be transposed in blocks of 16.
 #pragma once
 
 #include "kernels/bytes_lanes.h"

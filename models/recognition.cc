@@ -39,27 +39,33 @@ kernels::Activation activation_of(const Node& node) {
                                                                : kernels::Activation::gelu_erf;
 }
 
+// What layers share.
+struct SharedParts {
+  engine::LinearCache linears;
+  std::shared_ptr<const RelativePlaces> places;
+};
+
 Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes, engine::LinearCache& cache) {
   std::vector<LinearWeights> parts;
   for (const Node* node : nodes) parts.push_back(engine::linear_weights(graph, *node));
   return cache.get(parts, engine::linear_scheme(**nodes.begin()));
 }
 
-EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention,
-                        const std::shared_ptr<const RelativePlaces>& known_places, engine::LinearCache& cache) {
+EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention, SharedParts& shared) {
   EncoderLayer layer;
   layer.heads = p.attention.heads;
   layer.head_dim = p.attention.head_dim;
   layer.score_scale = p.attention.scale;
   layer.attention = attention;
   layer.relative = make_relative_attention(p.attention.relative, p.attention.heads,
-                                           engine::linear_scheme(*p.query).precision, known_places);
-  layer.query_key_value = pack(graph, {p.query, p.key, p.value}, cache);
-  layer.attn_out = pack(graph, {p.attn_out}, cache);
+                                           engine::linear_scheme(*p.query).precision, shared.places);
+  shared.places = layer.relative.places;
+  layer.query_key_value = pack(graph, {p.query, p.key, p.value}, shared.linears);
+  layer.attn_out = pack(graph, {p.attn_out}, shared.linears);
   layer.attn_norm = layer_norm(graph, *p.attn_norm);
-  layer.ffn_in = pack(graph, {p.ffn_in}, cache);
+  layer.ffn_in = pack(graph, {p.ffn_in}, shared.linears);
   layer.activation = activation_of(*p.activation);
-  layer.ffn_out = pack(graph, {p.ffn_out}, cache);
+  layer.ffn_out = pack(graph, {p.ffn_out}, shared.linears);
   layer.ffn_norm = layer_norm(graph, *p.ffn_norm);
   return layer;
 }
@@ -158,11 +164,7 @@ class ChainRecogniser {
     const AttentionPattern& attention = chain.front().attention;
     Encoder encoder;
     encoder.embeddings = make_embeddings(graph_, embeddings);
-    std::shared_ptr<const RelativePlaces> places;
-    for (const LayerPattern& layer : chain) {
-      encoder.layers.push_back(make_layer(graph_, layer, attention_, places, linears_));
-      places = encoder.layers.back().relative.places;
-    }
+    for (const LayerPattern& layer : chain) encoder.layers.push_back(make_layer(graph_, layer, attention_, shared_));
     encoder.hidden = attention.heads * attention.head_dim;
     encoder.mask = attention.mask == kNoValue ? Mask{} : attention.mask_meaning;
 
@@ -192,7 +194,7 @@ class ChainRecogniser {
   Matcher m_;
   ShapeProbe probe_;
   AttentionPrecision attention_;
-  engine::LinearCache linears_;
+  SharedParts shared_;
   std::vector<LoneAttention> alone_;
   std::vector<std::pair<std::size_t, Node>> replacements_;
   std::vector<Node> added_;

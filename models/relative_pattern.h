@@ -12,20 +12,11 @@
 #include "engine/linear.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/shape_probe.h"
+#include "models/by_distance.h"
 #include "models/relative_attention.h"
 #include "models/split_heads.h"
 
 namespace sesame::models {
-
-// Something for each distance from -reach to reach, of distance d at d + reach.
-template <class T>
-struct ByDistance {
-  std::vector<T> of;
-  // Whether what is further away means what the furthest does; where not, it means nothing.
-  bool levels_off = false;
-
-  std::ptrdiff_t reach() const { return static_cast<std::ptrdiff_t>(of.size() / 2); }
-};
 
 // Products of queries, or of keys, with the rows of a table.
 struct RelativeProduct {

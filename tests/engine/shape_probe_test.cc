@@ -35,6 +35,34 @@ TEST_CASE("What is computed from shapes is known with its values") {
   CHECK(to_int64s(probe.value(positions)) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6});
 }
 
+TEST_CASE("What follows from shapes is computed at any size, and what stays is told from what moves") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1, 6}, DType::i64);
+  const auto dim = [&](std::int64_t axis) {
+    return g.node("Gather", {g.node("Shape", {x}), g.constant(Tensor::scalar(axis))});
+  };
+  const ValueId length = dim(1), width = dim(2);
+  const ValueId area = g.node("Mul", {g.node("Mul", {dim(0), length}), width});
+  g.output(area);
+  g.output(g.node("Neg", {x}));
+  const ShapeProbe probe(g.graph);
+  CHECK(to_int64s(probe.value_at(area, 2, 500)) == std::vector<std::int64_t>{2 * 500 * 6});
+  CHECK(to_int64s(probe.value_at(area, 1, 20)) == std::vector<std::int64_t>{20 * 6});
+  CHECK(to_int64s(probe.value_at(area, 2, 500)) == std::vector<std::int64_t>{2 * 500 * 6});
+  CHECK_FALSE(probe.value_at(g.graph.outputs[1], 2, 500));
+  CHECK_FALSE(probe.constant(length));
+  CHECK(to_int64s(probe.constant(width)) == std::vector<std::int64_t>{6});
+}
+
+TEST_CASE("What would take very much memory is not computed") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1}, DType::i64);
+  const ValueId huge = g.node(
+      "ConstantOfShape", {g.node("Mul", {g.node("Shape", {x}), g.constant(Tensor::scalar<std::int64_t>(100000))})});
+  g.output(huge);
+  CHECK_FALSE(ShapeProbe(g.graph).value_at(huge, 1, 512));
+}
+
 TEST_CASE("What depends on values, on unknown operators or on nothing at all is unknown") {
   SmallGraph g;
   const ValueId x = g.input("x", {-1});

@@ -21,7 +21,8 @@ using test::run;
 const std::vector<std::pair<const char*, int>> kExports = {
     {"distilbert-seqcls-op11", 0}, {"distilbert-seqcls-op14", 0}, {"distilbert-qa-op13", 0}, {"bert-seqcls-op11", 0},
     {"bert-seqcls-op17", 0},       {"bert-tokcls-op12", 0},       {"bert-qa-op13", 0},       {"bert-mlm-op13", 1},
-    {"bert-model-pooler-op14", 0}, {"bert-odd-dims-op14", 0}};
+    {"bert-model-pooler-op14", 0}, {"bert-odd-dims-op14", 0},     {"bert-relkey-op14", 0},   {"mpnet-model-op14", 0},
+    {"deberta-v3-seqcls-op14", 0}, {"roberta-seqcls-op13", 0}};
 
 // The rest of the families and exporters: every layer has to be recognised, in whatever struct.
 const char* const kFamilies[] = {

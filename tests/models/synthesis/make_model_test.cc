@@ -8,7 +8,9 @@
 
 #include "engine/onnx_reader.h"
 #include "models/synthesis/vocabulary.h"
+#include "models/tokenizers/tokenizer.h"
 #include "sesame/error.h"
+#include "sesame/sesame.h"
 #include "tests/catch.h"
 #include "tests/models/synthesis/tiny.h"
 #include "tests/support.h"
@@ -65,6 +67,39 @@ TEST_CASE("config.json says what was made") {
   CHECK(config["num_hidden_layers"] == 2);
   CHECK(config["num_attention_heads"] == 4);
   CHECK_FALSE(config.contains("id2label"));
+}
+
+TEST_CASE("every architecture answers text, and its tokenizer has no id beyond the model's") {
+  for (const std::string& architecture : architecture_names()) {
+    for (const std::int64_t vocab : {kSmallestVocabulary, std::int64_t{700}}) {
+      INFO(architecture << " " << vocab);
+      const test::TempDir folder;
+      ModelSpec spec = tiny(architecture, Task::sequence_classification, 3);
+      spec.vocab = vocab;
+      make_model(spec, folder.path());
+      const auto model = Model::load(folder.path());
+      CHECK(model->max_tokens() == 40);
+      const Classification answer = Session(model).classify("Hello there, 42 worlds!");
+      CHECK(answer.logits.size() == 3);
+      const auto tokenizer = load_tokenizer(folder.path());
+      const Encoding encoding = tokenizer->encode("Hello there, 42 worlds!", EncodeOptions{.max_length = 40});
+      CHECK(encoding.ids.size() == answer.tokens);
+      CHECK(encoding.ids.size() > 8);
+      for (const std::int64_t id : encoding.ids) CHECK((id >= 0 && id < vocab));
+    }
+  }
+}
+
+TEST_CASE("a size that the architecture does not have is refused") {
+  ModelSpec spec = tiny("bert", Task::encoder);
+  spec.embedding = 20;
+  CHECK_THROWS_AS(check(spec), Error);
+  spec = tiny("deberta-v3", Task::encoder);
+  spec.buckets = 7;
+  CHECK_THROWS_AS(check(spec), Error);
+  spec = tiny("mobilebert", Task::encoder);
+  spec.heads = 3;  // a divisor of hidden, but not of the bottleneck
+  CHECK_THROWS_AS(check(spec), Error);
 }
 
 TEST_CASE("sizes that make no model are refused before anything is written") {

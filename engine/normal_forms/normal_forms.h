@@ -33,8 +33,8 @@ void move_bytes(Graph& graph);
 // or sesame.QuantizedLinear.
 void form_byte_products(Graph& graph);
 
-// QLinearMatMul, QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, the projection of QAttention, and MatMulInteger with the Cast, Mul and Add that
-// follow it, by a constant matrix. Returns whether there were any.
+// QLinearMatMul, QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, the projection of QAttention, and MatMulInteger
+// with the Cast, Mul and Add that follow it, by a constant matrix. Returns whether there were any.
 bool form_quantized_linears(Graph& graph);
 
 // MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.

@@ -9,6 +9,7 @@
 #include "bench/answer_check.h"
 #include "bench/memory.h"
 #include "bench/workload.h"
+#include "engine/container.h"
 #include "models/macs.h"
 #include "models/model.h"
 #include "models/tokenizers/tokenizer.h"
@@ -192,7 +193,9 @@ void run_model(const std::filesystem::path& path, const Options& options, const 
     measure_grid(subject, options, data, peaks, progress, results);
   }
   if (data.empty()) return;
-  if (!answers.has(Precision::fp32)) answer_data(load(path, {.precision = Precision::fp32}));
+  // A packed model holds one precision only.
+  const bool has_floats = answers.has(Precision::fp32) || !engine::is_container(path);
+  if (has_floats && !answers.has(Precision::fp32)) answer_data(load(path, {.precision = Precision::fp32}));
   for (Result& each : std::span(results).subspan(first)) answers.fill(parse_precision(each.precision), each);
 }
 

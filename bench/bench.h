@@ -14,6 +14,15 @@
 
 namespace sesame::bench {
 
+// The engines beside ours. Each runs in a process of its own, in turns with ours, on the same batches.
+struct Peers {
+  bool onnxruntime = false;
+  bool sesame = false;                              // another process of ours: the bench held against itself
+  std::filesystem::path python;                     // an interpreter that has onnxruntime; empty: node
+  std::filesystem::path command;                    // the `sesame` that serves as peer
+  std::vector<std::string> forms = {"integerops"};  // of ONNX Runtime's int8: integerops, qdq, qoperator
+};
+
 struct Options {
   std::vector<std::filesystem::path> models;
   std::vector<Precision> precisions = {Precision::automatic};
@@ -22,7 +31,8 @@ struct Options {
   std::vector<std::size_t> lengths;  // empty: 32 and 128, as far as the model takes them
   std::vector<int> threads = {1};
   Timing timing;
-  bool text = false;                          // text in, answer out: the tokenizer is timed too, lengths are the text's
+  bool text = false;  // text in, answer out: the tokenizer is timed too, lengths are the text's
+  Peers peers;
   std::optional<std::filesystem::path> data;  // labelled texts: accuracy, and what `text` reads
 };
 

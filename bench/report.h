@@ -4,12 +4,21 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/latency.h"
 #include "bench/machine.h"
 
 namespace sesame::bench {
+
+struct Metric {
+  std::string name;  // "accuracy", "f1", "matthews", ...
+  double value = 0;  // 1 at best
+};
+
+// Null when there is none of this name.
+const Metric* find_metric(const std::vector<Metric>& metrics, std::string_view name);
 
 // One configuration. A sample is a text, a run is one call with `batch` of them.
 struct Result {
@@ -30,6 +39,7 @@ struct Result {
   double model_mib = 0;              // weights and tables as the engine keeps them
   std::optional<double> peak_rss_mib;
   double load_ms = 0;
+  std::vector<Metric> metrics;              // of the task that --data brings, the task's own first
   std::optional<double> accuracy;           // share of the labelled texts answered with their label
   std::optional<double> accuracy_in_scope;  // the same without the texts labelled "oos"
   std::optional<double> agreement;          // share of the texts with the same answer as in fp32

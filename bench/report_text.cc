@@ -77,6 +77,11 @@ std::string peak_text(const char* precision, const std::optional<double>& gmacs)
 
 }  // namespace
 
+const Metric* find_metric(const std::vector<Metric>& metrics, std::string_view name) {
+  const auto found = std::ranges::find(metrics, name, &Metric::name);
+  return found == metrics.end() ? nullptr : &*found;
+}
+
 std::string fixed(double x, int digits) {
   char text[400];
   const auto result = std::to_chars(text, text + sizeof text, x, std::chars_format::fixed, digits);

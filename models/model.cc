@@ -16,6 +16,7 @@
 #include "engine/steps/linear_step.h"
 #include "models/equalization.h"
 #include "models/loading.h"
+#include "models/model_location.h"
 #include "models/packed_model.h"
 
 namespace sesame {
@@ -23,21 +24,6 @@ namespace sesame {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Files {
-  fs::path onnx;
-  fs::path folder;  // of config and tokenizer
-};
-
-Files find_files(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw Error(path.string() + ": no such file or folder");
-  if (!fs::is_directory(path, ignored)) return {path, path.parent_path()};
-  for (const char* name : {"model.onnx", "onnx/model.onnx"}) {
-    if (fs::exists(path / name, ignored)) return {path / name, path};
-  }
-  throw Error(path.string() + ": expected model.onnx or onnx/model.onnx in this folder, found neither");
-}
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
@@ -131,7 +117,7 @@ void plan_graph(LoadedModel& model, engine::Graph graph, AttentionPrecision atte
 }  // namespace
 
 SourceModel read_source(const fs::path& path) {
-  const Files files = find_files(path);
+  const ModelLocation files = locate_model(path);
   SourceModel source;
   source.files = std::make_shared<const FolderFiles>(files.folder);
   source.model.onnx_file = files.onnx;
@@ -161,15 +147,17 @@ std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine
   return finished;
 }
 
-std::shared_ptr<const LoadedModel> plan_operators(const LoadedModel& model, engine::Graph graph) {
-  auto planned = std::make_shared<LoadedModel>(model);
-  with_file(model.onnx_file, [&] {
+std::shared_ptr<const LoadedModel> plan_operators(const SourceModel& source, engine::Graph graph) {
+  auto planned = std::make_shared<LoadedModel>(source.model);
+  // The rows of the position table are known where the encoder is recognised.
+  planned->max_tokens = finish_model(source.model, source.graph, Precision::fp32, AttentionPrecision::fp32)->max_tokens;
+  with_file(source.model.onnx_file, [&] {
+    engine::to_normal_forms(graph);
     assign_inputs(*planned, graph);
     engine::pack_linears(graph);
     release_unused_constants(graph);
     planned->plan = std::make_shared<const engine::Plan>(std::move(graph));
   });
-  planned->max_tokens = token_limit(*planned, planned->plan->graph());
   return planned;
 }
 

@@ -36,5 +36,7 @@ void add_verify_command(CLI::App& app, Command& chosen);
 void add_bench_command(CLI::App& app, Command& chosen);
 void add_cpu_command(CLI::App& app, Command& chosen);
 void add_make_model_command(CLI::App& app, Command& chosen);
+void add_quantize_command(CLI::App& app, Command& chosen);
+void add_pack_command(CLI::App& app, Command& chosen);
 
 }  // namespace sesame::tools

@@ -38,6 +38,8 @@ void add_commands(CLI::App& app, Command& chosen) {
   add_inspect_command(app, chosen);
   add_verify_command(app, chosen);
   add_bench_command(app, chosen);
+  add_quantize_command(app, chosen);
+  add_pack_command(app, chosen);
   add_make_model_command(app, chosen);
   add_cpu_command(app, chosen);
 }

@@ -1,0 +1,10 @@
+// The studies, one function a file: bench/studies/<name>.cc. studies() lists them.
+#pragma once
+
+#include "bench/studies/study.h"
+
+namespace sesame::bench {
+
+StudyReport per_batch_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
+
+}  // namespace sesame::bench

@@ -1,0 +1,45 @@
+#include "bench/studies/study.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "bench/studies/csv.h"
+#include "bench/studies/list.h"
+#include "bench/studies/published.h"
+
+namespace sesame::bench {
+
+std::span<const Study> studies() {
+  static constexpr Study kStudies[] = {
+      {"per-batch", "time a sample at batch 1, 16, 32 and 64, peak memory and F1", per_batch_study},
+  };
+  return kStudies;
+}
+
+const Study& find_study(std::string_view name) {
+  std::string known;
+  for (const Study& each : studies()) {
+    if (each.name == name) return each;
+    known += (known.empty() ? "" : ", ") + std::string(each.name);
+  }
+  throw Error("--study: expected one of " + known + ", found '" + std::string(name) + "'");
+}
+
+std::vector<std::vector<std::string>> published_rows(std::string_view name) {
+  const auto file =
+      std::ranges::find(published_files(), name, [](const PublishedFile& each) { return std::string_view(each.name); });
+  assert(file != published_files().end());
+  auto rows = parse_csv(file->content);
+  rows.erase(rows.begin());
+  return rows;
+}
+
+int study_threads(const StudyOptions& options, const Machine& machine, int published, std::vector<std::string>& notes) {
+  if (options.threads) return *options.threads;
+  if (machine.cores >= published) return published;
+  notes.push_back("published with " + std::to_string(published) + " threads; this machine has " +
+                  std::to_string(machine.cores) + (machine.cores == 1 ? " core" : " cores"));
+  return machine.cores;
+}
+
+}  // namespace sesame::bench

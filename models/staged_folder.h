@@ -1,0 +1,30 @@
+// A model's folder that is complete when it is there.
+#pragma once
+
+#include <filesystem>
+
+namespace sesame::models {
+
+// A folder inside `target` where files are written before they are moved up into it. What is left of it is removed, and
+// a `target` made here as well while it is empty. Not copyable: it owns the folder.
+class StagedFolder {
+ public:
+  // Throws Error when `target` is a file or can't be written to.
+  explicit StagedFolder(const std::filesystem::path& target);
+  StagedFolder(const StagedFolder&) = delete;
+  StagedFolder& operator=(const StagedFolder&) = delete;
+  ~StagedFolder();
+
+  const std::filesystem::path& path() const { return stage_; }
+
+  // Moves every file up, `main` last, after the one before it and its external data have gone. Throws
+  // std::filesystem::filesystem_error.
+  void publish(const std::filesystem::path& main);
+
+ private:
+  std::filesystem::path target_;
+  std::filesystem::path stage_;
+  bool made_target_ = false;
+};
+
+}  // namespace sesame::models

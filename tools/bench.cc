@@ -133,7 +133,8 @@ void add_timing(CLI::App& command, bench::Timing& timing) {
 void add_bench_command(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "Time models, accuracy and memory beside the speed");
-  command->add_option("MODEL", options->models, "Folders in the Hugging Face layout, or .onnx files")->required();
+  command->add_option("MODEL", options->models, "Folders in the Hugging Face layout, .onnx files, or packed models")
+      ->required();
   add_grid(*command, *options);
   add_timing(*command, options->grid.timing);
   command->add_flag("--text", options->grid.text, "Text in, answer out: tokenize --data's texts, or everyday ones");

@@ -18,7 +18,8 @@ constexpr int kBadUsage = 2;
 
 constexpr const char* kExamples =
     "MODEL is a folder in the Hugging Face layout (config.json, tokenizer.json or vocab.txt, model.onnx or\n"
-    "onnx/model.onnx) or an .onnx file. SESAME_ISA=scalar|avx2|avx512|avx512vnni lowers the instruction set.\n\n"
+    "onnx/model.onnx), an .onnx file, or a packed model (.sesame).\n"
+    "SESAME_ISA=scalar|avx2|avx512|avx512vnni lowers the instruction set.\n\n"
     "Examples:\n"
     "  sesame predict models/intent \"what's my checking balance\"\n"
     "  sesame bench models/intent --precision fp32,int8 --data models/intent/eval.tsv\n"

@@ -87,7 +87,7 @@ class Run {
     }
     std::size_t linears = 0;
     for (const auto& group : quantized.groups) linears += group.nodes.size();
-    std::printf("%s: %zu Linears in int8, %zu of them kept in fp32\n", out.c_str(), linears - kept, kept);
+    std::printf("%s: %zu Linears in int8, %zu kept in fp32\n", out.c_str(), linears - kept, kept);
   }
 
  private:

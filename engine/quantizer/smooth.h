@@ -43,10 +43,10 @@ struct Smoothing {
   Tensor multiplier;  // [in_features], 1 / s
 };
 
-// A channel's activations count as at least a hundredth of the largest channel's: one that the texts hardly use may be
-// used by the next. The alpha among 0.3, 0.35, .. 0.8 whose int8 outputs of all the Linears together differ least, in
-// the mean square, from those in fp32 over the sample; nothing when leaving the rows as they are is no worse. Fixed
-// rows get the grid of the sample's own minimum and maximum for the comparison.
+// The alpha among 0.3, 0.35, .. 0.8 whose int8 outputs of all the Linears together have the least noise for their
+// signal, a row at a time, over the sample; nothing when leaving the rows as they are is about as good. A channel's
+// activations count as at least a hundredth of the largest channel's: one that the texts hardly use may be used by the
+// next. Fixed rows get the grid of the sample's own minimum and maximum for the comparison.
 std::optional<Smoothing> find_smoothing(std::span<const LinearWeights> linears, const LinearScheme& scheme,
                                         const RowSample& sample);
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <vector>
 
 namespace sesame::bench {
@@ -21,6 +22,12 @@ std::vector<Kept> run(Session& session, const TokenBatch& batch) {
     kept.push_back({std::string(each.name), {each.values.begin(), each.values.end()}});
   }
   return kept;
+}
+
+std::string shortest(double x) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2g", x);
+  return text;
 }
 
 bool same_bits(std::span<const float> a, std::span<const float> b) {
@@ -54,7 +61,62 @@ void check_sequence(Session& session, const TokenBatch& batch, std::size_t i, st
   }
 }
 
+// Adds the difference of the real rows, and what it is relative to.
+struct Difference {
+  double squares = 0;
+  double reference = 0;
+  bool is_finite = true;
+
+  void add(std::span<const float> ours, std::span<const float> peers) {
+    for (std::size_t i = 0; i < std::min(ours.size(), peers.size()); ++i) {
+      const double d = static_cast<double>(peers[i]) - ours[i];
+      squares += d * d;
+      reference += static_cast<double>(ours[i]) * ours[i];
+      is_finite = is_finite && std::isfinite(peers[i]);
+    }
+  }
+  double relative() const { return std::sqrt(squares / std::max(reference, 1e-30)); }
+};
+
+Difference difference(const NamedOutput& ours, const NamedOutput& peers, const TokenBatch& batch) {
+  Difference total;
+  std::size_t longest = 0;
+  for (const std::size_t each : lengths(batch)) longest = std::max(longest, each);
+  const std::size_t rows = batch.size();
+  const bool over_positions = ours.shape.size() >= 2 && ours.shape[0] == static_cast<std::int64_t>(rows) &&
+                              ours.shape[1] == static_cast<std::int64_t>(longest);
+  if (!over_positions) {
+    total.add(ours.values, peers.values);
+    return total;
+  }
+  const std::size_t stride = ours.values.size() / rows;
+  for (std::size_t i = 0; i < rows && i * stride < peers.values.size(); ++i) {
+    const std::size_t real = (batch.row_offsets[i + 1] - batch.row_offsets[i]) * (stride / longest);
+    total.add(std::span(ours.values).subspan(i * stride, real), std::span(peers.values).subspan(i * stride));
+  }
+  return total;
+}
+
 }  // namespace
+
+void check_peer(std::span<const NamedOutput> ours, std::span<const NamedOutput> peers, const TokenBatch& batch,
+                double tolerance, const std::string& model, const std::string& peer) {
+  std::size_t compared = 0;
+  for (const NamedOutput& each : ours) {
+    const auto theirs = std::ranges::find(peers, each.name, &NamedOutput::name);
+    if (theirs == peers.end()) continue;
+    if (theirs->shape != each.shape) {
+      throw Error(model + ": output '" + each.name + "': expected " + peer + " to give the same shape, found another");
+    }
+    const Difference found = difference(each, *theirs, batch);
+    if (!found.is_finite || !(found.relative() <= tolerance)) {
+      throw Error(model + ": output '" + each.name + "': expected " + peer + " to answer the same within " +
+                  shortest(tolerance) + ", found a relative difference of " + shortest(found.relative()));
+    }
+    ++compared;
+  }
+  if (compared == 0) throw Error(model + ": expected an output that " + peer + " has as well, found none");
+}
 
 void check_answers(Session& session, const TokenBatch& batch, const std::string& model, bool alone_too) {
   const auto first = run(session, batch);

@@ -9,19 +9,11 @@
 #include <vector>
 
 #include "bench/latency.h"
+#include "bench/peers.h"
 #include "bench/report.h"
 #include "sesame/sesame.h"
 
 namespace sesame::bench {
-
-// The engines beside ours. Each runs in a process of its own, in turns with ours, on the same batches.
-struct Peers {
-  bool onnxruntime = false;
-  bool sesame = false;                              // another process of ours: the bench held against itself
-  std::filesystem::path python;                     // an interpreter that has onnxruntime; empty: node
-  std::filesystem::path command;                    // the `sesame` that serves as peer
-  std::vector<std::string> forms = {"integerops"};  // of ONNX Runtime's int8: integerops, qdq, qoperator
-};
 
 struct Options {
   std::vector<std::filesystem::path> models;
@@ -30,19 +22,31 @@ struct Options {
   std::vector<std::size_t> batches = {1};
   std::vector<std::size_t> lengths;  // empty: 32 and 128, as far as the model takes them
   std::vector<int> threads = {1};
+  std::vector<int> instances = {1};
+  std::optional<int> cores;  // of an instance, pinned; stands for `threads`
   Timing timing;
   bool text = false;  // text in, answer out: the tokenizer is timed too, lengths are the text's
   Peers peers;
   std::optional<std::filesystem::path> data;  // labelled texts: accuracy, and what `text` reads
+  // Asked between turns; once true, run() returns what is finished.
+  std::function<bool()> stopped = [] { return false; };
 };
 
 // Told what is running and the share of that configuration's runs that is done.
 using Progress = std::function<void(const std::string& what, double share)>;
 
-// One result a configuration, model by model, then in the order precision, batch, length, threads. One model is in
-// memory at a time, so peak_rss_mib is what a process with this model and configuration needs, loading included.
-// Answers are checked before anything is timed (answer_check.h). `peaks` are what peak_share is a share of. Throws
-// Error.
-std::vector<Result> run(const Options& options, const Peaks& peaks, const Progress& progress);
+// What run() found. Warnings are about the machine and single configurations.
+struct Outcome {
+  std::vector<Result> results;
+  std::vector<std::string> warnings;
+  bool is_partial = false;
+};
+
+// One result a configuration and engine, model by model, then in the order precision, batch, length, threads,
+// instances, engine. One model of ours is in memory at a time, and each peer's process has one configuration, so
+// peak_rss_mib is what a process with this model and configuration needs, loading included. Answers are checked, and
+// the peers' compared with ours, before anything is timed (answer_check.h). `peaks` are what peak_share is a share of.
+// Throws Error.
+Outcome run(const Options& options, const Peaks& peaks, const Progress& progress);
 
 }  // namespace sesame::bench

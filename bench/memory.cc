@@ -11,9 +11,9 @@
 namespace sesame::bench {
 namespace {
 
-// A line "VmHWM:   12345 kB" of /proc/self/status.
-std::optional<double> status_mib(std::string_view field) {
-  std::ifstream status("/proc/self/status");
+// A line "VmHWM:   12345 kB" of /proc/PROCESS/status.
+std::optional<double> status_mib(std::string_view field, const std::string& process = "self") {
+  std::ifstream status("/proc/" + process + "/status");
   for (std::string key; status >> key;) {
     double kib = 0;
     if (key == field && status >> kib) return kib / 1024;
@@ -27,6 +27,8 @@ std::optional<double> status_mib(std::string_view field) {
 std::optional<double> resident_mib() { return status_mib("VmRSS:"); }
 
 std::optional<double> peak_resident_mib() { return status_mib("VmHWM:"); }
+
+std::optional<double> peak_resident_mib(pid_t process) { return status_mib("VmHWM:", std::to_string(process)); }
 
 bool forget_peak() {
   malloc_trim(0);

@@ -9,6 +9,7 @@
 
 #include "bench/latency.h"
 #include "bench/machine.h"
+#include "bench/statistics.h"
 
 namespace sesame::bench {
 
@@ -24,31 +25,41 @@ const Metric* find_metric(const std::vector<Metric>& metrics, std::string_view n
 struct Result {
   std::string model;  // as given
   std::string engine = "sesame";
+  std::string version;  // of the engine
   std::string precision;
-  std::string isa;
+  std::string format;  // of the peer's quantized file: "integerops", "qdq", "qoperator"; else empty
+  std::string isa;     // empty where the engine does not tell
   std::size_t batch = 1;
   std::optional<std::size_t> length;  // tokens of each sample, special ones included; absent for real text
-  int threads = 1;
+  int threads = 1;                    // of an instance
+  int instances = 1;                  // that run at the same time
+  std::vector<int> cpus;              // that they are pinned to; empty: not pinned
+  std::optional<double> rate;         // requests a second that arrive, Poisson; latencies include the waiting
   std::size_t runs = 0;
   Latency latency_ms;  // of a run
   double samples_per_s = 0;
-  double tokens_per_s = 0;      // real tokens
-  std::optional<double> gmacs;  // 10^9 multiply-adds executed in a run
+  double tokens_per_s = 0;              // real tokens
+  std::optional<double> tokens;         // real ones of a run on average, for text
+  std::optional<double> padded_tokens;  // the same when each batch is padded to its longest
+  std::optional<double> gmacs;          // 10^9 multiply-adds that we execute in a run, real tokens
   std::optional<double> gmacs_per_s;
   std::optional<double> peak_share;  // gmacs_per_s / (threads * the peak of one core for this precision)
-  double model_mib = 0;              // weights and tables as the engine keeps them
+  std::optional<double> model_mib;   // weights and tables as the engine keeps them
   std::optional<double> peak_rss_mib;
   double load_ms = 0;
   std::vector<Metric> metrics;              // of the task that --data brings, the task's own first
   std::optional<double> accuracy;           // share of the labelled texts answered with their label
   std::optional<double> accuracy_in_scope;  // the same without the texts labelled "oos"
   std::optional<double> agreement;          // share of the texts with the same answer as in fp32
+  std::optional<Ratio> time_over_ours;      // of a peer: its time / ours, in turns, with the 95 % interval
 };
 
 struct Report {
   Machine machine;
   Peaks peaks;
   std::vector<Result> results;
+  std::vector<std::string> warnings = {};  // what would mislead a reader
+  bool is_partial = false;                 // stopped before its end
 };
 
 // {"schema": 1, "machine": {..., "peak_gmacs": {...}}, "results": [...]}, field names as above; null where absent.

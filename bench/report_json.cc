@@ -32,11 +32,21 @@ Json to_object(const Latency& latency) {
           {"p50", latency.p50},   {"p90", latency.p90}, {"p99", latency.p99}};
 }
 
+Json text(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json to_object(const std::vector<Metric>& metrics) {
+  Json object = Json::object();
+  for (const Metric& each : metrics) object[each.name] = each.value;
+  return object;
+}
+
+Json to_object(const Ratio& ratio) { return {{"value", ratio.value}, {"low", ratio.low}, {"high", ratio.high}}; }
+
 Json to_object(const Result& r) {
   return {{"model", r.model},
           {"engine", r.engine},
           {"precision", r.precision},
-          {"isa", r.isa},
+          {"isa", text(r.isa)},
           {"batch", r.batch},
           {"length", maybe(r.length)},
           {"threads", r.threads},
@@ -47,12 +57,21 @@ Json to_object(const Result& r) {
           {"gmacs", maybe(r.gmacs)},
           {"gmacs_per_s", maybe(r.gmacs_per_s)},
           {"peak_share", maybe(r.peak_share)},
-          {"model_mib", r.model_mib},
+          {"model_mib", maybe(r.model_mib)},
           {"peak_rss_mib", maybe(r.peak_rss_mib)},
           {"load_ms", r.load_ms},
           {"accuracy", maybe(r.accuracy)},
           {"accuracy_in_scope", maybe(r.accuracy_in_scope)},
-          {"agreement", maybe(r.agreement)}};
+          {"agreement", maybe(r.agreement)},
+          {"version", r.version},
+          {"format", text(r.format)},
+          {"instances", r.instances},
+          {"cpus", r.cpus},
+          {"rate", maybe(r.rate)},
+          {"tokens", maybe(r.tokens)},
+          {"padded_tokens", maybe(r.padded_tokens)},
+          {"metrics", to_object(r.metrics)},
+          {"time_over_ours", r.time_over_ours ? to_object(*r.time_over_ours) : Json(nullptr)}};
 }
 
 // Paths and CPU names may hold bytes that are no UTF-8.
@@ -65,7 +84,11 @@ std::string machine_json(const Machine& machine, const Peaks& peaks) { return du
 std::string to_json(const Report& report) {
   Json results = Json::array();
   for (const Result& each : report.results) results.push_back(to_object(each));
-  return dump({{"schema", 1}, {"machine", to_object(report.machine, report.peaks)}, {"results", std::move(results)}});
+  return dump({{"schema", 1},
+               {"machine", to_object(report.machine, report.peaks)},
+               {"results", std::move(results)},
+               {"warnings", report.warnings},
+               {"partial", report.is_partial}});
 }
 
 }  // namespace sesame::bench

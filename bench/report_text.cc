@@ -19,22 +19,39 @@ std::string percent(const std::optional<double>& share, int digits) {
   return share ? fixed(*share * 100, digits) + " %" : std::string();
 }
 
+// "2.31 [2.27, 2.35]".
+std::string time_over_ours(const Result& r) {
+  if (!r.time_over_ours) return {};
+  const Ratio& ratio = *r.time_over_ours;
+  return fixed(ratio.value, 2) + " [" + fixed(ratio.low, 2) + ", " + fixed(ratio.high, 2) + "]";
+}
+
+// What padding to the longest text of a batch adds to the real tokens.
+std::string padding(const Result& r) {
+  if (!r.tokens || !r.padded_tokens) return {};
+  return percent(*r.padded_tokens / *r.tokens - 1, 0);
+}
+
 const std::vector<Column>& columns() {
   static const std::vector<Column> all = {
       {"model", [](const Result& r) { return r.model; }},
       {"engine", [](const Result& r) { return r.engine; }, true},
-      {"precision", [](const Result& r) { return r.precision; }},
+      {"precision", [](const Result& r) { return r.format.empty() ? r.precision : r.precision + " " + r.format; }},
       {"isa", [](const Result& r) { return r.isa; }, true},
       {"batch", [](const Result& r) { return std::to_string(r.batch); }},
       {"length", [](const Result& r) { return r.length ? std::to_string(*r.length) : "text"; }},
       {"threads", [](const Result& r) { return std::to_string(r.threads); }},
+      {"instances", [](const Result& r) { return std::to_string(r.instances); }, true},
+      {"rate/s", [](const Result& r) { return number(r.rate, 1); }},
       {"p50 ms", [](const Result& r) { return fixed(r.latency_ms.p50, 3); }},
       {"p99 ms", [](const Result& r) { return fixed(r.latency_ms.p99, 3); }},
       {"samples/s", [](const Result& r) { return fixed(r.samples_per_s, 1); }},
       {"tokens/s", [](const Result& r) { return fixed(r.tokens_per_s, 0); }},
+      {"padded", [](const Result& r) { return padding(r); }},
       {"GMAC/s", [](const Result& r) { return number(r.gmacs_per_s, 1); }},
       {"of peak", [](const Result& r) { return percent(r.peak_share, 0); }},
-      {"model MiB", [](const Result& r) { return fixed(r.model_mib, 1); }},
+      {"time / ours", [](const Result& r) { return time_over_ours(r); }},
+      {"model MiB", [](const Result& r) { return number(r.model_mib, 1); }},
       {"RSS MiB", [](const Result& r) { return number(r.peak_rss_mib, 1); }},
       {"load ms", [](const Result& r) { return fixed(r.load_ms, 1); }},
       {"accuracy", [](const Result& r) { return percent(r.accuracy, 2); }},

@@ -22,7 +22,7 @@ std::string to_text(const Table& table) {
   for (const auto& row : table.rows) {
     lines.push_back(row);
     for (std::string& cell : lines.back()) {
-      if (cell.empty()) cell = "-";
+      if (cell.empty()) cell.push_back('-');
     }
   }
   return align_columns(lines, table.left);

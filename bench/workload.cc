@@ -48,15 +48,6 @@ std::int64_t indexed_rows(const engine::Graph& graph, const engine::Uses& uses, 
   return rows;
 }
 
-TokenBatch tokenize(const LoadedModel& model, std::span<const std::string_view> texts) {
-  TokenBatch batch;
-  for (const std::string_view text : texts) {
-    const auto encoding = model.tokenizer->encode(text, {.max_length = model.max_tokens});
-    batch.add(encoding.ids, encoding.type_ids);
-  }
-  return batch;
-}
-
 }  // namespace
 
 std::int64_t embedding_rows(const LoadedModel& model) {
@@ -87,6 +78,15 @@ Workload fixed_length(const LoadedModel& model, std::size_t batch, std::size_t l
     workload.batches[0].add(ids);
   }
   return workload;
+}
+
+TokenBatch tokenize(const LoadedModel& model, std::span<const std::string_view> texts) {
+  TokenBatch batch;
+  for (const std::string_view text : texts) {
+    const auto encoding = model.tokenizer->encode(text, {.max_length = model.max_tokens});
+    batch.add(encoding.ids, encoding.type_ids);
+  }
+  return batch;
 }
 
 Workload real_text(const LoadedModel& model, std::size_t batch, std::span<const std::string_view> texts) {

@@ -33,6 +33,9 @@ Workload fixed_length(const LoadedModel& model, std::size_t batch, std::size_t l
 // The texts in their order, `batch` at a time; the last batch is filled up from the start. The model needs a tokenizer.
 Workload real_text(const LoadedModel& model, std::size_t batch, std::span<const std::string_view> texts);
 
+// One ragged batch, cut to what the model takes. The model needs a tokenizer.
+TokenBatch tokenize(const LoadedModel& model, std::span<const std::string_view> texts);
+
 // A few sentences of everyday length, for timing text where no file was given.
 std::span<const std::string_view> everyday_sentences();
 

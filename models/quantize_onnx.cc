@@ -1,6 +1,7 @@
 #include "models/quantize_onnx.h"
 
 #include <system_error>
+#include <utility>
 
 #include "engine/folding.h"
 #include "engine/onnx_reader.h"
@@ -36,6 +37,12 @@ void refuse_same_file(const fs::path& model, const fs::path& out) {
   }
 }
 
+[[noreturn]] void refuse_nothing(const engine::OnnxFormReport& report) {
+  std::string why;
+  for (const std::string& note : report.notes) why += (why.empty() ? " (" : "; ") + note;
+  throw Error("expected nodes to quantize, found none of the operators asked for" + why + (why.empty() ? "" : ")"));
+}
+
 void write_folder(const engine::Graph& graph, const fs::path& source, const fs::path& folder) try {
   StagedFolder stage(folder);
   copy_text_files(source, stage.path());
@@ -45,22 +52,39 @@ void write_folder(const engine::Graph& graph, const fs::path& source, const fs::
   throw Error(error.path1().string() + ": " + error.code().message());
 }
 
+// Runs fn; an Error gets the file's name in front.
+template <class Fn>
+auto with_file(const fs::path& file, Fn&& fn) {
+  try {
+    return fn();
+  } catch (const Error& error) {
+    throw Error(file.string() + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 engine::OnnxFormReport quantize_to_onnx(const fs::path& model, const fs::path& out,
-                                        const engine::OnnxFormOptions& options, const FindRanges& find_ranges) {
+                                        const engine::OnnxFormOptions& options, const FindRanges& find_ranges,
+                                        IfNothing if_nothing) {
   const ModelLocation location = locate_model(model);
   const bool is_file = out.extension() == ".onnx";
   refuse_same_file(location.onnx, is_file ? out : out / kModel);
   engine::Graph graph = engine::read_onnx(location.onnx);
-  engine::OnnxFormReport report;
-  try {
+  const auto values = with_file(location.onnx, [&] {
     engine::fold_constants(graph);
-    const auto values = engine::values_to_calibrate(graph, options);
-    report = engine::to_onnx_form(graph, options, values.empty() ? engine::Ranges() : find_ranges(graph, values));
-  } catch (const Error& error) {
-    throw Error(location.onnx.string() + ": " + error.what());
+    return engine::values_to_calibrate(graph, options);
+  });
+  if (!values.empty() && !find_ranges) {
+    throw Error(std::string(name(options.form)) + " is static: expected texts to calibrate on, found none");
   }
+  engine::Ranges ranges;
+  if (!values.empty()) ranges = find_ranges(graph, values);
+  const engine::OnnxFormReport report = with_file(location.onnx, [&] {
+    engine::OnnxFormReport made = engine::to_onnx_form(graph, options, std::move(ranges));
+    if (made.quantized.empty() && if_nothing == IfNothing::refuse) refuse_nothing(made);
+    return made;
+  });
   if (is_file) {
     engine::write_onnx(graph, out);
   } else {

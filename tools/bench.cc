@@ -23,6 +23,7 @@ struct BenchOptions {
   bench::Options grid;
   std::vector<std::string> models;
   std::vector<std::string> precisions = {"auto"};
+  std::vector<std::string> peers;
   std::string data;
   std::string json;
   bool profile = false;
@@ -84,15 +85,22 @@ int run_bench(BenchOptions options) {
   grid.precisions.clear();
   for (const std::string& each : options.precisions) grid.precisions.push_back(parse_precision(each));
   if (!options.data.empty()) grid.data = options.data;
+  for (const std::string& each : options.peers) {
+    (each == "sesame" ? grid.peers.sesame : grid.peers.onnxruntime) = true;
+  }
   check_writable(options.json);
 
   bench::Report report{.machine = bench::describe_machine(), .peaks = bench::measure_peaks(), .results = {}};
   ProgressBar bar;
-  report.results = bench::run(grid, report.peaks, [&](const auto& what, double share) { bar.show(what, share); });
+  auto outcome = bench::run(grid, report.peaks, [&](const auto& what, double share) { bar.show(what, share); });
   bar.clear();
+  report.results = std::move(outcome.results);
+  report.warnings = std::move(outcome.warnings);
+  report.is_partial = outcome.is_partial;
 
   if (options.json != kStandardOutput) {
     std::cout << bench::machine_text(report.machine, report.peaks) << '\n' << bench::to_table(report.results);
+    for (const std::string& each : report.warnings) std::cout << "warning: " << each << '\n';
     std::cout.flush();
   }
   if (!options.json.empty()) write_json(options.json, bench::to_json(report));
@@ -112,6 +120,29 @@ void add_grid(CLI::App& command, BenchOptions& options) {
   add_list(command, "--length", grid.lengths, "Tokens of each text (32,128 as far as the model takes them)",
            std::size_t{1} << 20);
   add_list(command, "--threads", grid.threads, "Threads of one call (1)", kMaxThreads);
+  add_list(command, "--instances", grid.instances, "Sessions that run at the same time on one model (1)", 4096);
+  command.add_option("--cores", grid.cores, "Threads of an instance, each pinned to a physical core of its own")
+      ->check(CLI::Range(1, kMaxThreads))
+      ->type_name("M");
+}
+
+void add_peers(CLI::App& command, BenchOptions& options) {
+  command.add_option("--peer", options.peers, "Engines to compare with: onnxruntime, sesame (another process of ours)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"onnxruntime", "sesame"}))
+      ->type_name("NAME,...");
+  command.add_option("--forms", options.grid.peers.forms, "ONNX Runtime's int8 files: integerops, qdq, qoperator")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"integerops", "qdq", "qoperator"}))
+      ->type_name("NAME,...")
+      ->default_str("integerops");
+  command.add_option("--peer-python", options.grid.peers.python, "A Python that has onnxruntime, instead of node")
+      ->envname("SESAME_PEER_PYTHON")
+      ->type_name("FILE");
+  command.add_option("--peer-command", options.grid.peers.command, "The sesame of --peer sesame: this one, or another")
+      ->type_name("FILE");
 }
 
 void add_timing(CLI::App& command, bench::Timing& timing) {
@@ -137,6 +168,7 @@ void add_bench_command(CLI::App& app, Command& chosen) {
       ->required();
   add_grid(*command, *options);
   add_timing(*command, options->grid.timing);
+  add_peers(*command, *options);
   command->add_flag("--text", options->grid.text, "Text in, answer out: tokenize --data's texts, or everyday ones");
   command->add_option("--data", options->data, "Labelled texts (text TAB label, or CLINC150 JSON): adds accuracy")
       ->type_name("FILE");

@@ -34,6 +34,7 @@ void add_tokenize_command(CLI::App& app, Command& chosen);
 void add_inspect_command(CLI::App& app, Command& chosen);
 void add_verify_command(CLI::App& app, Command& chosen);
 void add_bench_command(CLI::App& app, Command& chosen);
+void add_bench_peer_command(CLI::App& app, Command& chosen);  // not for people: not listed
 void add_cpu_command(CLI::App& app, Command& chosen);
 void add_make_model_command(CLI::App& app, Command& chosen);
 void add_quantize_command(CLI::App& app, Command& chosen);

@@ -141,7 +141,8 @@ void print(const std::string& path, const LoadedModel& model) {
 }
 
 int run_inspect(const InspectOptions& options) {
-  const auto model = Model::load(options.model, {.precision = parse_precision(options.precision), .attention = options.attention});
+  const auto model =
+      Model::load(options.model, {.precision = parse_precision(options.precision), .attention = options.attention});
   if (options.json) {
     std::cout << to_json(model->loaded()).dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
   } else {

@@ -39,6 +39,7 @@ void add_commands(CLI::App& app, Command& chosen) {
   add_inspect_command(app, chosen);
   add_verify_command(app, chosen);
   add_bench_command(app, chosen);
+  add_bench_peer_command(app, chosen);
   add_quantize_command(app, chosen);
   add_pack_command(app, chosen);
   add_make_model_command(app, chosen);
@@ -47,7 +48,8 @@ void add_commands(CLI::App& app, Command& chosen) {
 
 std::string command_names(CLI::App& app) {
   std::string names;
-  for (const CLI::App* each : app.get_subcommands({})) names += (names.empty() ? "" : ", ") + each->get_name();
+  for (const CLI::App* each : app.get_subcommands([](const CLI::App* it) { return !it->get_group().empty(); }))
+    names += (names.empty() ? "" : ", ") + each->get_name();
   return names;
 }
 

@@ -5,6 +5,7 @@
 
 namespace sesame::bench {
 
+StudyReport optimum_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
 StudyReport per_batch_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
 
 }  // namespace sesame::bench

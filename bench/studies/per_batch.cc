@@ -49,7 +49,7 @@ StudyReport per_batch_study(const StudyOptions& options, const Machine& machine,
   grid.timing = options.timing.value_or(Timing{.warmup = 3, .runs = 20, .seconds = 0});
   grid.data = options.data;
   grid.peers = options.peers;
-  report.results = run(grid, peaks, progress);
+  report.results = run(grid, peaks, progress).results;
   add_rows(report.results, machine, report.table);
   for (const auto& row : published_rows("per_batch_bert")) {
     report.table.rows.push_back({row[0], "published", row[1], row[2], row[3], row[4], "", row[5], ""});

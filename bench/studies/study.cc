@@ -11,6 +11,7 @@ namespace sesame::bench {
 
 std::span<const Study> studies() {
   static constexpr Study kStudies[] = {
+      {"optimum", "DistilBERT's grid: approach, operators, exclusions, granularity, range", optimum_study},
       {"per-batch", "time a sample at batch 1, 16, 32 and 64, peak memory and F1", per_batch_study},
   };
   return kStudies;

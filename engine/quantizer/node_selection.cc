@@ -58,13 +58,21 @@ bool is_sum_of_activations(const Matcher& m, const Node* add) {
          !m.graph().is_constant(add->input(1));
 }
 
+// The node that makes `id`, looking through Transposes: features may come first.
+const Node* maker(const Matcher& m, ValueId id) {
+  const Node* node = m.uses().producer(id);
+  while (node != nullptr && node->is("Transpose")) node = m.uses().producer(node->input(0));
+  return node;
+}
+
 // By value: whether it leads to a LayerNormalization of a residual sum. `graph` has its LayerNormalizations formed.
 Flags leads_to_residual(const Graph& graph) {
   const Matcher m(graph);
   Flags leads(graph.value_count(), false);
   for (std::size_t n = graph.nodes.size(); n-- > 0;) {
     const Node& node = graph.nodes[n];
-    bool on = node.is("LayerNormalization") && is_sum_of_activations(m, m.made_by(node.input(0), "Add"));
+    const Node* sum = node.is("LayerNormalization") ? maker(m, node.input(0)) : nullptr;
+    bool on = sum != nullptr && sum->is("Add") && is_sum_of_activations(m, sum);
     for (ValueId id : node.outputs) on = on || (id != kNoValue && leads[index(id)]);
     if (!on) continue;
     for (ValueId id : node.inputs) {
@@ -130,6 +138,7 @@ void drop(Flags& selected, const Flags& excluded) {
 
 void drop_heads(const Graph& graph, Flags& selected) {
   Graph formed = graph;
+  take_fusions_apart(formed);
   form_layernorms(formed);
   const Flags leads = leads_to_residual(formed);
   if (std::find(leads.begin(), leads.end(), true) == leads.end()) return;

@@ -113,3 +113,28 @@ TEST_CASE("cpu names levels and measures peaks") {
   const Ran lowered = run_command({"cpu", "--json"}, {}, {"SESAME_ISA=scalar"});
   CHECK(nlohmann::json::parse(lowered.out).at("isa") == "scalar");
 }
+
+TEST_CASE("bench holds itself against another process of itself, in turns") {
+  const Ran ran = run_command({"bench", kIntent, "--precision", "int8", "--length", "8", "--runs", "10", "--warmup",
+                               "1", "--peer", "sesame", "--instances", "1", "--cores", "1", "--json", "-"});
+  CAPTURE(ran.err);
+  REQUIRE(ran.code == 0);
+  const auto results = nlohmann::json::parse(ran.out).at("results");
+  REQUIRE(results.size() == 2);
+  CHECK(results[0].at("time_over_ours").is_null());
+  CHECK(results[0].at("cpus").size() == 1);
+  const auto& ratio = results[1].at("time_over_ours");
+  CHECK(ratio.at("low") <= ratio.at("value"));
+  CHECK(ratio.at("value") <= ratio.at("high"));
+  CHECK(ratio.at("value") > 0);
+  CHECK(results[1].at("runs") == 10);
+  CHECK(results[1].at("precision") == "int8");
+}
+
+TEST_CASE("bench says in one line that a peer is missing") {
+  const Ran ran =
+      run_command({"bench", kIntent, "--peer", "onnxruntime", "--runs", "1"}, {}, {"SESAME_PEERS=/no/such"});
+  CHECK(ran.code == 1);
+  CHECK(ran.has_one_error_line());
+  CHECK(ran.err.find("install.sh") != std::string::npos);
+}

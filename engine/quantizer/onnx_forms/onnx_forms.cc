@@ -15,21 +15,26 @@ namespace {
 
 constexpr std::array kForms = {OnnxForm::integer_ops, OnnxForm::qdq, OnnxForm::qoperator};
 
-// The opset in which the form's operators are what is written here.
-int oldest_opset(const OnnxFormOptions& options) {
-  if (options.form == OnnxForm::integer_ops) return 11;                 // DynamicQuantizeLinear
-  if (options.form == OnnxForm::qdq && options.per_channel) return 13;  // DequantizeLinear's axis
-  return 10;
+int opset_of(const Graph& graph) {
+  const auto onnx = graph.opsets.find(kOnnx);
+  return onnx == graph.opsets.end() ? 0 : onnx->second;
 }
 
 void check_opset(const Graph& graph, const OnnxFormOptions& options) {
-  const auto onnx = graph.opsets.find(kOnnx);
-  const int found = onnx == graph.opsets.end() ? 0 : onnx->second;
-  const int oldest = oldest_opset(options);
+  const int oldest = options.form == OnnxForm::integer_ops ? 11 : 10;  // DynamicQuantizeLinear, QuantizeLinear
+  const int found = opset_of(graph);
   if (found >= oldest) return;
-  std::string what(name(options.form));
-  if (oldest == 13) what += " with scales a channel";
-  throw Error(what + ": expected opset " + std::to_string(oldest) + " or newer, found " + std::to_string(found));
+  throw Error(std::string(name(options.form)) + ": expected opset " + std::to_string(oldest) + " or newer, found " +
+              std::to_string(found));
+}
+
+// Scales a channel become one where the opset's DequantizeLinear has no axis.
+OnnxFormOptions expressible(const Graph& graph, OnnxFormOptions options, std::vector<std::string>& notes) {
+  const int opset = opset_of(graph);
+  if (options.form != OnnxForm::qdq || !options.per_channel || opset >= 13) return options;
+  options.per_channel = false;
+  notes.push_back("weights have a scale a tensor: opset " + std::to_string(opset) + " has none a channel in qdq");
+  return options;
 }
 
 }  // namespace
@@ -73,10 +78,11 @@ std::vector<std::string> values_to_calibrate(const Graph& graph, const OnnxFormO
   return {names.begin(), names.end()};
 }
 
-OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& options, Ranges ranges) {
-  check_opset(graph, options);
-  Targets targets = find_targets(graph, options, &ranges);
+OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& wanted, Ranges ranges) {
+  check_opset(graph, wanted);
+  Targets targets = find_targets(graph, wanted, &ranges);
   OnnxFormReport report{{}, std::move(targets.notes)};
+  const OnnxFormOptions options = expressible(graph, wanted, report.notes);
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     if (targets.roles[n] != Role::none) ++report.quantized[graph.nodes[n].op];
   }

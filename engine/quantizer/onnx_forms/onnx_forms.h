@@ -52,10 +52,11 @@ std::vector<std::string> values_to_calibrate(const Graph& graph, const OnnxFormO
 // Rewrites `graph`: as read from a file, its constants folded, in topological order. Inputs and outputs keep their
 // names and types. A selected node is left in floats, with a note, where the form has nothing for it: a MatMul of two
 // activations in integer_ops, a value without a range in the static ones, a Gemm that scales or transposes its left
-// operand, more inputs than an int32 sum is exact for. Two kinds of Add stay as they are because a scale a tensor loses
-// them: one that adds an attention mask (numbers of -10,000 and beyond beside scores of a few units), and one under a
-// square root (a variance that is rounded to 0 is divided by).
-// Throws Error: an opset that does not have the form's operators, weights with NaN or infinity, an invalid expression.
-OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& options, Ranges ranges = {});
+// operand, more inputs than an int32 sum is exact for. Two kinds of Add and Mul stay as they are because a scale a
+// tensor loses them: with an attention mask (numbers of -10,000 and beyond beside scores of a few units), and under a
+// square root (a variance that is rounded to 0 is divided by). Before opset 13 qdq has weights with a scale a tensor
+// only. Throws Error: an opset that does not have the form's operators, weights with NaN or infinity, an invalid
+// expression.
+OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& wanted, Ranges ranges = {});
 
 }  // namespace sesame::engine

@@ -20,7 +20,7 @@ bool is_constant_float(const Graph& graph, ValueId id) {
 
 // By value: whether it is made from learned numbers (a constant float tensor of more than one element) or from an input
 // of features, whose last dimension is declared. What is not is a mask, or counts positions.
-std::vector<bool> learned_values(const Graph& graph) {
+std::vector<bool> learned_values(const Graph& graph, const ShapeProbe& probe) {
   std::vector<bool> learned(graph.value_count(), false);
   for (ValueId id : graph.inputs) {
     const Value& input = graph.value(id);
@@ -36,7 +36,8 @@ std::vector<bool> learned_values(const Graph& graph) {
       return id != kNoValue && learned[static_cast<std::size_t>(id)];
     });
     for (ValueId id : node.outputs) {
-      if (id != kNoValue && from_learned) learned[static_cast<std::size_t>(id)] = true;
+      const bool may_be_float = id != kNoValue && (!probe.shape(id) || probe.type(id) == DType::f32);
+      if (may_be_float && from_learned) learned[static_cast<std::size_t>(id)] = true;
     }
   }
   return learned;
@@ -45,7 +46,12 @@ std::vector<bool> learned_values(const Graph& graph) {
 class Finder {
  public:
   Finder(const Graph& graph, const OnnxFormOptions& options, const Ranges* ranges)
-      : graph_(graph), options_(options), ranges_(ranges), m_(graph), probe_(graph), learned_(learned_values(graph)) {}
+      : graph_(graph),
+        options_(options),
+        ranges_(ranges),
+        m_(graph),
+        probe_(graph),
+        learned_(learned_values(graph, probe_)) {}
 
   // Nothing, or why the node stays in floats. An empty reason needs no note: it is no operation on floats.
   std::optional<std::string> refuse(const Node& node, Role& role) const {
@@ -100,7 +106,10 @@ class Finder {
   }
 
   Reason refuse_matmul(const Node& node) const {
-    if (graph_.is_constant(node.input(1)) && !is_constant_float(graph_, node.input(1))) return "";
+    if (graph_.is_constant(node.input(1)) && !is_constant_float(graph_, node.input(1))) {
+      const DType type = graph_.constant(node.input(1)).type();
+      return type == DType::f16 || type == DType::f64 ? "its weights are " + std::string(name(type)) : std::string();
+    }
     if (auto reason = refuse_weight(node)) return reason;
     if (graph_.is_constant(node.input(0))) return "its left operand is a constant";
     if (is_static() && !all_float(node)) return "the type of an operand is not known";
@@ -113,7 +122,7 @@ class Finder {
         node.attributes.real("beta", 1) != 1) {
       return "it scales its operands or transposes the left one";
     }
-    if (!has_constant_weight(graph_, node)) return "its right operand is no constant";
+    if (!graph_.is_constant(node.input(1))) return "its right operand is no constant";
     if (is_static() && node.input(2) != kNoValue && !m_.is_vector(node.input(2))) return "its bias is no vector";
     return refuse_matmul(node);
   }
@@ -125,8 +134,7 @@ class Finder {
     if (!is_static()) return "only static forms have it in 8 bits";
     if (!all_float(node)) return "";
     for (ValueId id : node.inputs) {
-      const bool is_mask = !learned_[static_cast<std::size_t>(id)] && !graph_.is_constant(id);
-      if (node.is("Add") && is_mask) return "it adds a mask";
+      if (!learned_[static_cast<std::size_t>(id)] && !graph_.is_constant(id)) return "an operand is a mask";
     }
     const auto& readers = m_.uses().readers(node.outputs[0]);
     if (std::any_of(readers.begin(), readers.end(),

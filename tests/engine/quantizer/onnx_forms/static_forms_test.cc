@@ -132,8 +132,8 @@ TEST_CASE("masks and variances are never added in 8 bits, integers never quantiz
   CHECK(values_to_calibrate(g.graph, options).empty());
   const OnnxFormReport report = to_onnx_form(g.graph, options);
   CHECK(report.quantized.empty());
-  CHECK(report.notes ==
-        std::vector<std::string>{"1 Add left in fp32: a root is taken of it", "1 Add left in fp32: it adds a mask"});
+  CHECK(report.notes == std::vector<std::string>{"1 Add left in fp32: a root is taken of it",
+                                                 "1 Add left in fp32: an operand is a mask"});
 }
 
 TEST_CASE("a value without a range leaves its node in floats", "[quantizer]") {
@@ -164,15 +164,17 @@ TEST_CASE("sums with a scalar lie on one grid", "[quantizer]") {
   CHECK(out.zero_point == 0);
 }
 
-TEST_CASE("scales a channel need opset 13 in qdq", "[quantizer]") {
-  SmallGraph g(11);
-  g.output(g.node("MatMul", {g.input("x", {-1, 8}), g.constant(test::random_floats({8, 8}, 1))}));
-  OnnxFormOptions options = form(OnnxForm::qdq, {"MatMul"});
-  const Ranges ranges = ranges_of(g.graph, options, test::random_floats({4, 8}, 2));
-  CHECK(message_of<Error>([&] { to_onnx_form(g.graph, options, ranges); }) ==
-        "qdq with scales a channel: expected opset 13 or newer, found 11");
-  options.per_channel = false;
-  CHECK(to_onnx_form(g.graph, options, ranges).quantized.at("MatMul") == 1);
+TEST_CASE("qdq has scales a channel from opset 13 on", "[quantizer]") {
+  for (const int opset : {11, 13}) {
+    SmallGraph g(opset);
+    g.output(g.node("MatMul", {g.input("x", {-1, 8}), g.constant(test::random_floats({8, 8}, 1))}));
+    const OnnxFormOptions options = form(OnnxForm::qdq, {"MatMul"});
+    const Ranges ranges = ranges_of(g.graph, options, test::random_floats({4, 8}, 2));
+    const OnnxFormReport report = to_onnx_form(g.graph, options, ranges);
+    CHECK(report.quantized.at("MatMul") == 1);
+    CHECK(report.notes.size() == (opset == 11 ? 1 : 0));
+    CHECK(g.graph.nodes[2].attributes.has("axis") == (opset == 13));
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "bench/engines/sesame_contestant.h"
 #include "bench/subject.h"
 #include "bench/workload.h"
+#include "engine/container.h"
 #include "models/eval/examples.h"
 #include "models/model.h"
 
@@ -98,7 +99,8 @@ class ModelRun {
       measure(subject, peers);
     }
     if (!task_) return;
-    if (!task_->has_reference()) answer_task(load_subject(path_, {.precision = Precision::fp32}), {});
+    const bool has_floats = !engine::is_container(path_);  // a packed model holds one precision only
+    if (!task_->has_reference() && has_floats) answer_task(load_subject(path_, {.precision = Precision::fp32}), {});
     for (Result& each : std::span(outcome_.results).subspan(first)) task_->fill(each);
   }
 

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/container.h"
 #include "engine/graph.h"
 #include "engine/onnx_reader.h"
+#include "engine/packed_graph.h"
 #include "models/tokenizers/tokenizer.h"
 
 namespace sesame::bench {
@@ -50,7 +52,9 @@ std::int64_t indexed_rows(const engine::Graph& graph, const engine::Uses& uses, 
 
 std::int64_t embedding_rows(const LoadedModel& model) {
   // The file's graph, not the plan's: there the table is inside a recognised step.
-  const engine::Graph graph = engine::read_onnx(model.onnx_file);
+  const engine::Graph graph = engine::is_container(model.onnx_file)
+                                  ? engine::read_graph(*engine::Container::open(model.onnx_file))
+                                  : engine::read_onnx(model.onnx_file);
   const engine::Uses uses(graph);
   if (model.input_ids < 0) return 1;
   const engine::ValueId ids = graph.inputs[static_cast<std::size_t>(model.input_ids)];

@@ -117,6 +117,10 @@ std::shared_ptr<const LoadedModel> load_packed_model(const std::filesystem::path
   return finish_model(model, std::move(graph), precision, attention);
 }
 
+MemoryFiles packed_files(const std::filesystem::path& path) {
+  return files_of(*engine::Container::open(path), path.string());
+}
+
 void write_packed_model(const SourceModel& source, engine::Graph graph, const PackedAs& as,
                         const std::filesystem::path& to) {
   engine::pack_constants(graph, projections(graph));

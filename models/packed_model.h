@@ -27,6 +27,9 @@ struct PackedAs {
 void write_packed_model(const SourceModel& source, engine::Graph graph, const PackedAs& as,
                         const std::filesystem::path& to);
 
+// config.json and tokenizer files of a packed model. Throws Error, the file's name first.
+MemoryFiles packed_files(const std::filesystem::path& path);
+
 // Throws Error, the file's name first, when it is damaged, or when another precision is asked for than it holds.
 std::shared_ptr<const LoadedModel> load_packed_model(const std::filesystem::path& path, const ModelOptions& options);
 

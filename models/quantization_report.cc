@@ -1,136 +1,136 @@
 #include "models/quantization_report.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 
-#include "engine/normal_forms/matcher.h"
+#include "engine/linear.h"
+#include "engine/quantizer/smooth.h"
+#include "kernels/pack.h"
+#include "kernels/table.h"
+#include "models/eval/answers.h"
 
 namespace sesame::models {
 
-using engine::Graph;
-using engine::kMicrosoft;
-using engine::kNoValue;
-using engine::kSesame;
-using engine::Node;
-using engine::Tensor;
-using engine::ValueId;
-
 namespace {
 
-bool is_softmax(const Node& node) { return node.is("Softmax") || node.is("QLinearSoftmax", kMicrosoft); }
-bool is_linear(const Node& node) { return node.is("QuantizedLinear", kSesame); }
-// Takes some positions out of the hidden state, as heads do.
-bool is_selection(const Node& node) { return node.is("Gather") || node.is("Slice") || node.is("Split"); }
+using engine::LinearGroup;
+using engine::LinearScheme;
+using engine::RowGrid;
 
-bool is_product(const Node& node) {
-  return node.is("MatMul") || node.is("QLinearMatMul") || node.is("MatMulIntegerToFloat", kMicrosoft);
+std::vector<std::string> inputs_of(const std::vector<LinearGroup>& groups) {
+  std::vector<std::string> names;
+  for (const LinearGroup& group : groups) names.push_back(group.input);
+  return names;
 }
-bool reads_shape(const Node& node) { return node.is("Shape") || node.is("Size"); }
 
-// How many softmaxes lie before each value, and which values a head makes of the last hidden state.
-struct Depths {
-  explicit Depths(const Graph& graph) : softmaxes(graph.value_count(), 0), in_head(graph.value_count(), false) {
-    walk(graph);
-    in_head.assign(in_head.size(), false);
-    walk(graph);  // now that it is known which depth is the last
-  }
-  static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
+engine::Graph in_floats(const QuantizedGraph& quantized) {
+  engine::Graph graph = quantized.graph;
+  for (const LinearGroup& group : quantized.groups) engine::restore_floats(graph, group);
+  return graph;
+}
 
-  std::vector<int> softmaxes;
-  std::vector<bool> in_head;
-  int last = 0;
+// The scheme with the grid that a whole tensor of these values gets, where that is how it is quantized.
+LinearScheme with_known_grid(LinearScheme scheme, engine::Range range) {
+  if (scheme.rows != RowGrid::per_tensor) return scheme;
+  scheme.rows = RowGrid::fixed;
+  scheme.row_scale = std::max((range.high - range.low) / 255, 0x1p-100f);
+  scheme.row_zero_point =
+      static_cast<std::uint8_t>(std::clamp(std::nearbyint(-range.low / scheme.row_scale), 0.f, 255.f));
+  return scheme;
+}
 
- private:
-  void walk(const Graph& graph) {
-    for (const Node& node : graph.nodes) {
-      if (reads_shape(node)) continue;
-      int depth = 0;
-      bool head = false;
-      for (ValueId id : node.inputs) {
-        if (id == kNoValue) continue;
-        depth = std::max(depth, softmaxes[index(id)]);
-        head = head || in_head[index(id)];
-      }
-      last = std::max(last, depth += is_softmax(node) ? 1 : 0);
-      for (ValueId id : node.outputs) {
-        if (id == kNoValue) continue;
-        softmaxes[index(id)] = depth;
-        in_head[index(id)] = head || (is_selection(node) && depth > 0 && depth == last);
-      }
+// Signal to noise of the sample's rows as the Linear reads them.
+double row_noise(const engine::LinearWeights& weights, const LinearScheme& scheme, const engine::RowSample& sample) {
+  const engine::Linear linear(weights, scheme);
+  const std::size_t rows = sample.rows(), features = sample.features();
+  std::vector<std::byte> made(rows * linear.row_bytes());
+  std::vector<float> scale(rows), back(rows * features);
+  const engine::Rows read = linear.make_rows(kernels::table(kernels::default_isa()), sample.data(),
+                                             static_cast<std::ptrdiff_t>(features), rows, made.data(), scale.data());
+  const int zero_point = scheme.rows == RowGrid::fixed ? scheme.row_zero_point : 128;
+  for (std::size_t m = 0; m < rows; ++m) {
+    for (std::size_t k = 0; k < features; ++k) {
+      const float multiplier = scheme.multiplier ? scheme.multiplier.data<float>()[k] : 1.0f;
+      const int q = read.u8[m * static_cast<std::size_t>(read.ld_u8) + k];
+      back[m * features + k] = static_cast<float>(q - zero_point) * scale[m] / multiplier;
     }
   }
-};
+  return signal_to_noise({sample.data(), rows * features}, back);
+}
 
-// The linears whose result reaches a softmax, or is weighted by one, before any other linear: query, key and value.
-std::vector<bool> find_projections(const Graph& graph, const Depths& depths) {
-  std::vector<bool> before(graph.value_count(), false), found(graph.nodes.size(), false);
-  for (std::size_t n = graph.nodes.size(); n-- > 0;) {
-    const Node& node = graph.nodes[n];
-    const ValueId y = node.output(0);
-    const bool leads = y != kNoValue && before[Depths::index(y)];
-    if (is_linear(node)) {
-      found[n] = leads;
-      continue;
-    }
-    for (ValueId id : node.inputs) {
-      if (id == kNoValue) continue;
-      // A product with what a softmax made: the other operand holds the values.
-      const bool weighted =
-          is_product(node) && y != kNoValue && depths.softmaxes[Depths::index(y)] > depths.softmaxes[Depths::index(id)];
-      if (leads || is_softmax(node) || weighted) before[Depths::index(id)] = true;
+TensorReport report_rows(const engine::Graph& graph, const LinearGroup& group, const engine::Observer& observer,
+                         const engine::RowSample& sample) {
+  const engine::Node& node = graph.nodes[group.nodes.front()];
+  const LinearScheme scheme = with_known_grid(engine::linear_scheme(node), observer.extremes());
+  TensorReport report{.tensor = describe(graph, group), .range = observer.extremes()};
+  report.is_quantized = scheme.precision == engine::LinearPrecision::int8;
+  if (!report.is_quantized) return report;
+  if (scheme.rows == RowGrid::fixed && !scheme.multiplier) {
+    const auto end = [&](int q) { return static_cast<float>(q - scheme.row_zero_point) * scheme.row_scale; };
+    report.clipped = observer.clipped_share({end(0) - scheme.row_scale / 2, end(255) + scheme.row_scale / 2});
+  }
+  report.snr = row_noise(engine::linear_weights(graph, node), scheme, sample);
+  return report;
+}
+
+TensorReport report_weight(const engine::Graph& graph, const engine::Node& node) {
+  const engine::LinearWeights w = engine::linear_weights(graph, node);
+  const LinearScheme scheme = engine::linear_scheme(node);
+  TensorReport report{.tensor = node.name.empty() ? graph.value(node.output(0)).name : node.name, .is_weight = true};
+  const auto values = w.weight.span<float>();
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  report.range = {*low, *high};
+  report.is_quantized = scheme.precision == engine::LinearPrecision::int8;
+  if (!report.is_quantized) return report;
+  const engine::PackedLinear packed = engine::Linear(w, scheme).packed();
+  std::vector<float> back(values.size());
+  const std::size_t quads = kernels::round_up(packed.in, 4) / 4;
+  for (std::size_t k = 0; k < packed.in; ++k) {
+    for (std::size_t n = 0; n < packed.out; ++n) {
+      const std::size_t at = ((n / kernels::kPanel) * quads + k / 4) * 64 + n % kernels::kPanel * 4 + k % 4;
+      const std::size_t to = w.transposed ? n * packed.in + k : k * packed.out + n;
+      back[to] = static_cast<float>(packed.weight.data<std::int8_t>()[at]) * packed.scale.data<float>()[n];
     }
   }
-  return found;
+  report.snr = signal_to_noise(values, back);
+  return report;
 }
-
-std::string granularity(const Tensor& scale) { return scale.size() == 1 ? " per tensor" : " per channel"; }
-
-bool is_dynamic(const engine::Matcher& m, const Node& linear) {
-  return m.made_by(linear.input(1), "DynamicQuantizeLinear") != nullptr;
-}
-
-std::string describe(const Graph& graph, const engine::Matcher& m, const Node& linear) {
-  const Tensor& zero = graph.constant(linear.input(2));
-  const Tensor& weight = graph.constant(linear.input(3));
-  const bool dynamic = is_dynamic(m, linear);
-  const std::string type = dynamic || !zero ? "uint8" : std::string(engine::name(zero.type()));
-  return type + " per tensor (" + (dynamic ? "dynamic" : "static") + ") x " + std::string(engine::name(weight.type())) +
-         granularity(graph.constant(linear.input(4)));
-}
-
-std::string count_of(int n, const char* what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
 
 }  // namespace
 
-std::vector<std::string> describe_quantization(const Graph& graph, const std::map<std::string, int>& operators) {
-  const bool q_operators = operators.contains("QLinearMatMul") || operators.contains("com.microsoft.QGemm");
-  const engine::Matcher m(graph);
-  const Depths depths(graph);
-  const std::vector<bool> projections = find_projections(graph, depths);
-  std::map<std::pair<int, std::string>, int> counts;  // by layer, `last` for a head, and description
-  bool dynamic = false;
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    const Node& node = graph.nodes[n];
-    if (!is_linear(node)) continue;
-    const std::size_t x = Depths::index(node.input(0));
-    int layer = depths.softmaxes[x] - (projections[n] ? 0 : 1);
-    if (depths.in_head[x]) layer = depths.last;
-    const bool finds_scale = is_dynamic(m, node);
-    dynamic = dynamic || finds_scale;
-    const char* format = finds_scale ? "IntegerOps" : q_operators ? "QOperator" : "QDQ";
-    ++counts[{layer, std::string(format) + "|" + describe(graph, m, node)}];
+std::vector<TensorReport> report_tensors(const SourceModel& source, const QuantizedGraph& quantized,
+                                         std::span<const std::string> texts, const CalibrationProgress& progress) {
+  engine::Graph observed = engine::observed_graph(in_floats(quantized), inputs_of(quantized.groups));
+  engine::Observers observers(observed, {.method = engine::CalibrationMethod::minmax});
+  std::vector<engine::RowSample> samples(quantized.groups.size());
+  run_texts(
+      source, std::move(observed), texts, /*keep_order=*/false,
+      [&](std::span<const engine::Tensor> outputs) {
+        observers.observe(outputs);
+        for (std::size_t i = 0; i < outputs.size(); ++i) samples[i].add(outputs[i]);
+      },
+      progress);
+  std::vector<TensorReport> reports;
+  for (std::size_t g = 0; g < quantized.groups.size(); ++g) {
+    const LinearGroup& group = quantized.groups[g];
+    reports.push_back(report_rows(quantized.graph, group, observers.all().at(group.input), samples[g]));
+    for (std::size_t n : group.nodes) reports.push_back(report_weight(quantized.graph, quantized.graph.nodes[n]));
   }
-  std::vector<std::string> lines;
-  for (const auto& [key, n] : counts) {
-    const auto& [layer, text] = key;
-    const std::string place = layer < 0              ? "before the layers"
-                              : layer == depths.last ? "head"
-                                                     : "layer " + std::to_string(layer);
-    const std::size_t bar = text.find('|');
-    lines.push_back(place + ": " + text.substr(0, bar) + ", " + count_of(n, "linear") + ": " + text.substr(bar + 1));
+  return reports;
+}
+
+std::string to_table(std::span<const TensorReport> tensors) {
+  std::string table = "tensor        range                 clipped  noise dB  Linear\n";
+  for (const TensorReport& t : tensors) {
+    char line[160];
+    const std::string noise = std::isfinite(t.snr) ? std::to_string(t.snr).substr(0, 5) : "none";
+    std::snprintf(line, sizeof line, "%-12s  %9.4g .. %-8.4g  %6.3f %%  %8s  ", t.is_weight ? "weight" : "activations",
+                  static_cast<double>(t.range.low), static_cast<double>(t.range.high), 100 * t.clipped,
+                  t.is_quantized ? noise.c_str() : "fp32");
+    table += line + t.tensor + '\n';
   }
-  if (dynamic)
-    lines.push_back("dynamic scales per tensor: answers depend on what else is in the batch, padding included");
-  return lines;
+  return table;
 }
 
 }  // namespace sesame::models

@@ -1,18 +1,29 @@
-// What a graph says of its own quantization, for people.
+// What quantization did to each tensor of a model.
 #pragma once
 
-#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "engine/graph.h"
+#include "models/calibration.h"
+#include "models/quantization.h"
 
 namespace sesame::models {
 
-// One line a layer, and one for what lies before or behind the layers, of a graph in normal forms whose
-// QuantizedLinears are not packed yet: "layer 0: IntegerOps, 6 linears: uint8 per tensor (dynamic) x int8 per channel".
-// `operators` are the file's own, by name (SourceGraph). Empty for a graph without quantized linears. Where scales are
-// found while running, and per tensor, a last line says that answers depend on the batch.
-std::vector<std::string> describe_quantization(const engine::Graph& graph, const std::map<std::string, int>& operators);
+struct TensorReport {
+  std::string tensor;  // the Linears that read the rows, or the one whose weight it is
+  bool is_weight = false;
+  bool is_quantized = true;
+  engine::Range range = {};  // of the values seen
+  double clipped = 0;        // share of them beyond the grid's ends
+  double snr = 0;            // signal to noise in decibels; infinity where nothing was rounded
+};
+
+// Rows of every quantized group over the texts, and weights. The rows' noise is measured on a sample of them.
+std::vector<TensorReport> report_tensors(const SourceModel& source, const QuantizedGraph& quantized,
+                                         std::span<const std::string> texts, const CalibrationProgress& progress);
+
+// As a table for people.
+std::string to_table(std::span<const TensorReport> tensors);
 
 }  // namespace sesame::models

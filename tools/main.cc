@@ -18,8 +18,9 @@ constexpr int kBadUsage = 2;
 
 constexpr const char* kExamples =
     "MODEL is a folder in the Hugging Face layout (config.json, tokenizer.json or vocab.txt, model.onnx or\n"
-    "onnx/model.onnx) or an .onnx file. SESAME_ISA=scalar|avx2|avxvnni|avx512|avx512vnni|avx512bf16|amx lowers the\n"
-    "instruction set; SESAME_ISA=amx-emulated runs AMX's kernels without AMX, slowly.\n\n"
+    "onnx/model.onnx), an .onnx file, or a packed model (.sesame).\n"
+    "SESAME_ISA=scalar|avx2|avxvnni|avx512|avx512vnni|avx512bf16|amx lowers the instruction set;\n"
+    "SESAME_ISA=amx-emulated runs AMX's kernels without AMX, slowly.\n\n"
     "Examples:\n"
     "  sesame predict models/intent \"what's my checking balance\"\n"
     "  sesame bench models/intent --precision fp32,int8 --data models/intent/eval.tsv\n"
@@ -41,6 +42,7 @@ void add_commands(CLI::App& app, Command& chosen) {
   add_bench_command(app, chosen);
   add_bench_peer_command(app, chosen);
   add_quantize_command(app, chosen);
+  add_pack_command(app, chosen);
   add_make_model_command(app, chosen);
   add_cpu_command(app, chosen);
 }

@@ -15,7 +15,8 @@ CLI::Validator precision_validator() {
 }
 
 CLI::Option* add_model(CLI::App& command, std::string& model) {
-  return command.add_option("MODEL", model, "Folder in the Hugging Face layout, or .onnx file")->required();
+  return command.add_option("MODEL", model, "Folder in the Hugging Face layout, .onnx file, or packed model (.sesame)")
+      ->required();
 }
 
 // An argument can't hold this byte, so it marks what parser_arguments() changed.

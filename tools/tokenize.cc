@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/container.h"
+#include "models/packed_model.h"
 #include "models/tokenizers/tokenizer.h"
 #include "sesame/error.h"
 #include "tools/commands.h"
@@ -71,7 +73,8 @@ std::string tokenize_line(const Tokenizer& tokenizer, const std::string& line, c
 }
 
 int run_tokenize(const TokenizeOptions& options) {
-  const auto tokenizer = load_tokenizer(tokenizer_folder(options.model));
+  const auto tokenizer = engine::is_container(options.model) ? load_tokenizer(models::packed_files(options.model))
+                                                             : load_tokenizer(tokenizer_folder(options.model));
   for_each_batch(options.texts, 64, [&](std::span<const std::string> texts) {
     for (const std::string& text : texts) std::cout << tokenize_line(*tokenizer, text, options) << '\n';
   });

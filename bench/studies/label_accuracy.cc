@@ -12,11 +12,13 @@
 namespace sesame::bench {
 namespace {
 
-std::vector<std::size_t> expected_labels(const Subject& subject, std::span<const models::LabelledText> data) {
+void check_classifier(const Subject& subject) {
   if (subject.model->labels().empty()) {
     throw Error(subject.path + ": expected a classifier for labelled texts, found a model without labels");
   }
-  return models::label_indices(data, subject.model->labels());
+  if (!subject.model->loaded().tokenizer) {
+    throw Error(subject.path + ": expected a tokenizer beside the model, found none");
+  }
 }
 
 TokenBatch tokens_of(const LoadedModel& model, const std::string& text) {
@@ -28,29 +30,34 @@ TokenBatch tokens_of(const LoadedModel& model, const std::string& text) {
 
 }  // namespace
 
-double accuracy_one_by_one(const Subject& subject, std::span<const models::LabelledText> data, int threads) {
-  const auto expected = expected_labels(subject, data);
+std::vector<std::size_t> labels_one_by_one(const Subject& subject, std::span<const models::LabelledText> data,
+                                           int threads) {
+  check_classifier(subject);
   Session session(subject.model, {.threads = threads});
-  std::vector<std::size_t> predicted;
-  for (const auto& each : data) predicted.push_back(session.classify(each.text).label_id);
-  return models::matching_share(predicted, expected);
+  std::vector<std::size_t> labels;
+  for (const auto& each : data) labels.push_back(session.classify(each.text).label_id);
+  return labels;
 }
 
-double peer_accuracy_one_by_one(const Subject& subject, const Peers& peers, std::span<const models::LabelledText> data,
-                                int threads) {
-  const auto expected = expected_labels(subject, data);
+std::vector<std::size_t> peer_labels_one_by_one(const Subject& subject, const Peers& peers,
+                                                std::span<const models::LabelledText> data, int threads) {
+  check_classifier(subject);
   const LoadedModel& model = subject.model->loaded();
-  if (!model.tokenizer) throw Error(subject.path + ": expected a tokenizer beside the model, found none");
   QuantizedCopies copies(model.onnx_file);  // none is made: ONNX Runtime reads the same file
   PeerEntry entry = peer_entries(peers, subject, copies).at(0);
   entry.model.threads = threads;
   PeerContestant peer(entry.argv, {}, entry.model);
-  std::vector<std::size_t> predicted;
+  std::vector<std::size_t> labels;
   for (const auto& each : data) {
     const std::vector<float> logits = peer.answer(tokens_of(model, each.text)).at(0).values;
-    predicted.push_back(static_cast<std::size_t>(std::ranges::max_element(logits) - logits.begin()));
+    labels.push_back(static_cast<std::size_t>(std::ranges::max_element(logits) - logits.begin()));
   }
-  return models::matching_share(predicted, expected);
+  return labels;
+}
+
+double accuracy_of(std::span<const std::size_t> labels, const Subject& subject,
+                   std::span<const models::LabelledText> data) {
+  return models::matching_share(labels, models::label_indices(data, subject.model->labels()));
 }
 
 }  // namespace sesame::bench

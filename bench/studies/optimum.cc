@@ -215,8 +215,9 @@ class Runner {
     if (data_.empty()) return;
     progress_(figures.engine + " " + std::to_string(report_.table.rows.size() + 1) + ", labelled texts", 0);
     const Subject subject = load_subject(model, {});
-    figures.accuracy = figures.engine == "sesame" ? accuracy_one_by_one(subject, data_, threads_)
-                                                  : peer_accuracy_one_by_one(subject, options_.peers, data_, threads_);
+    const auto labels = figures.engine == "sesame" ? labels_one_by_one(subject, data_, threads_)
+                                                   : peer_labels_one_by_one(subject, options_.peers, data_, threads_);
+    figures.accuracy = accuracy_of(labels, subject, data_);
   }
 
   std::string machine_name() const { return machine_.cpu.empty() ? "this machine" : machine_.cpu + ", this machine"; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -23,6 +24,32 @@ constexpr std::array<std::pair<CalibrationMethod, std::string_view>, 5> kNames =
     {CalibrationMethod::percentile, "percentile"},
     {CalibrationMethod::mse, "mse"},
 }};
+
+struct Bounds {
+  float low, high;
+  bool finite;
+};
+
+// In lanes that do not wait for each other, which the compiler makes vectors of.
+Bounds bounds_of(std::span<const float> values) {
+  constexpr std::size_t kLanes = 16;
+  float low[kLanes], high[kLanes];
+  std::fill_n(low, kLanes, values[0]);
+  std::fill_n(high, kLanes, values[0]);
+  std::uint32_t largest[kLanes] = {};  // magnitudes order as their bits do, infinity and NaN above all others
+  const auto take = [&](std::size_t lane, float x) {
+    low[lane] = x < low[lane] ? x : low[lane];
+    high[lane] = x > high[lane] ? x : high[lane];
+    largest[lane] = std::max(largest[lane], std::bit_cast<std::uint32_t>(x) & 0x7FFFFFFFu);
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane, values[i + lane]);
+  }
+  for (; i < values.size(); ++i) take(0, values[i]);
+  return {*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes),
+          *std::max_element(largest, largest + kLanes) < 0x7F800000u};
+}
 
 Range scaled(Range range, double factor) {
   return {static_cast<float>(range.low * factor), static_cast<float>(range.high * factor)};
@@ -75,13 +102,7 @@ Observer::Observer(const CalibrationOptions& options) : options_(options), half_
 
 void Observer::observe(std::span<const float> values) {
   if (values.empty()) return;
-  float low = values[0], high = values[0];
-  bool finite = true;
-  for (float x : values) {
-    low = std::min(low, x);
-    high = std::max(high, x);
-    finite = finite && std::abs(x) <= std::numeric_limits<float>::max();
-  }
+  const auto [low, high, finite] = bounds_of(values);
   if (!finite) throw Error("expected finite values to calibrate with, found NaN or infinity");
   extremes_ = {std::min(extremes_.low, low), std::max(extremes_.high, high)};
   const double weight = samples_++ == 0 ? 1 : options_.averaging;

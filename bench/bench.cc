@@ -9,6 +9,7 @@
 #include "bench/cell.h"
 #include "bench/subject.h"
 #include "bench/workload.h"
+#include "engine/container.h"
 #include "models/model.h"
 #include "models/tokenizers/tokenizer.h"
 
@@ -107,7 +108,9 @@ void run_model(const std::filesystem::path& path, const Options& options, const 
     if (!measure_grid(subject, copies, options, data, peaks, progress, outcome)) break;
   }
   if (data.empty()) return;
-  if (!answers.has(Precision::fp32)) answer_data(load_subject(path, {.precision = Precision::fp32}));
+  // A packed model holds one precision only.
+  const bool has_floats = answers.has(Precision::fp32) || !engine::is_container(path);
+  if (has_floats && !answers.has(Precision::fp32)) answer_data(load_subject(path, {.precision = Precision::fp32}));
   for (Result& each : std::span(outcome.results).subspan(first)) {
     if (each.engine == "sesame") answers.fill(parse_precision(each.precision), each);
   }

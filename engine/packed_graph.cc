@@ -65,17 +65,46 @@ class SectionSource final : public ExternalSource {
   const Container& container_;
 };
 
+// Passes make nodes of other versions than the file imports, which ONNX has no place for: an attribute then.
+constexpr std::string_view kVersion = "sesame_version";
+
+Graph with_versions_as_attributes(Graph graph) {
+  for (Node& node : graph.nodes) {
+    const auto imported = graph.opsets.find(node.domain);
+    if (imported == graph.opsets.end() || imported->second == node.version) continue;
+    node.attributes.set(std::string(kVersion), std::int64_t{node.version});
+    node.version = imported->second;
+  }
+  return graph;
+}
+
+void take_versions(Graph& graph) {
+  for (Node& node : graph.nodes) {
+    if (!node.attributes.has(kVersion)) continue;
+    constexpr std::int64_t kMost = 1 << 20;
+    node.version = static_cast<int>(std::clamp<std::int64_t>(node.attributes.integer(kVersion), 1, kMost));
+    Attributes rest;
+    for (const auto& [name, value] : node.attributes.all()) {
+      if (name != kVersion) rest.set(name, value);
+    }
+    node.attributes = std::move(rest);
+  }
+}
+
 }  // namespace
 
 void add_graph(const Graph& graph, ContainerWriter& writer) {
   TensorSections sections(writer);
-  std::string model = onnx_bytes(graph, [&](const Tensor& tensor) { return sections.place(tensor); });
+  std::string model =
+      onnx_bytes(with_versions_as_attributes(graph), [&](const Tensor& tensor) { return sections.place(tensor); });
   writer.add_copy(std::string(kGraph), std::move(model));
 }
 
 Graph read_graph(const Container& container) {
   SectionSource source(container);
-  return read_onnx(container.section(kGraph), container.file(), source);
+  Graph graph = read_onnx(container.section(kGraph), container.file(), source);
+  take_versions(graph);
+  return graph;
 }
 
 }  // namespace sesame::engine

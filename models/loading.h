@@ -30,7 +30,8 @@ void quantize_graph(engine::Graph& graph);
 std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine::Graph graph, Precision precision,
                                                 AttentionPrecision attention);
 
-// The same without recognition: operator by operator, for a graph whose values are to be looked at.
-std::shared_ptr<const LoadedModel> plan_operators(const LoadedModel& model, engine::Graph graph);
+// A model that computes `graph`, one with the source's inputs, operator by operator: for a graph whose values are to be
+// looked at.
+std::shared_ptr<const LoadedModel> plan_operators(const SourceModel& source, engine::Graph graph);
 
 }  // namespace sesame

@@ -147,15 +147,17 @@ std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine
   return finished;
 }
 
-std::shared_ptr<const LoadedModel> plan_operators(const LoadedModel& model, engine::Graph graph) {
-  auto planned = std::make_shared<LoadedModel>(model);
-  with_file(model.onnx_file, [&] {
+std::shared_ptr<const LoadedModel> plan_operators(const SourceModel& source, engine::Graph graph) {
+  auto planned = std::make_shared<LoadedModel>(source.model);
+  // The rows of the position table are known where the encoder is recognised.
+  planned->max_tokens = finish_model(source.model, source.graph, Precision::fp32, AttentionPrecision::fp32)->max_tokens;
+  with_file(source.model.onnx_file, [&] {
+    engine::to_normal_forms(graph);
     assign_inputs(*planned, graph);
     engine::pack_linears(graph);
     release_unused_constants(graph);
     planned->plan = std::make_shared<const engine::Plan>(std::move(graph));
   });
-  planned->max_tokens = token_limit(*planned, planned->plan->graph());
   return planned;
 }
 

@@ -38,5 +38,6 @@ void add_bench_peer_command(CLI::App& app, Command& chosen);  // not for people:
 void add_cpu_command(CLI::App& app, Command& chosen);
 void add_make_model_command(CLI::App& app, Command& chosen);
 void add_quantize_command(CLI::App& app, Command& chosen);
+void add_pack_command(CLI::App& app, Command& chosen);
 
 }  // namespace sesame::tools

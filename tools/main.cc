@@ -40,6 +40,7 @@ void add_commands(CLI::App& app, Command& chosen) {
   add_bench_command(app, chosen);
   add_bench_peer_command(app, chosen);
   add_quantize_command(app, chosen);
+  add_pack_command(app, chosen);
   add_make_model_command(app, chosen);
   add_cpu_command(app, chosen);
 }

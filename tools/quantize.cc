@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "tools/commands.h"
 #include "tools/options.h"
 #include "tools/progress_bar.h"
+#include "tools/quantize_packed.h"
 
 namespace sesame::tools {
 namespace {
@@ -20,20 +20,26 @@ namespace {
 struct QuantizeOptions {
   std::string model;
   std::string out;
-  std::optional<std::string> format;
+  bool has_format = false;
+  bool is_packed = false;
   std::string weights = "int8";
   engine::OnnxFormOptions form;
   std::string texts;
   std::size_t samples = 128;
   std::uint64_t seed = 1;
   engine::CalibrationOptions calibration;
+  PackedOptions packed;
 };
 
 constexpr const char* kExamples =
-    "OUT is an .onnx file, or a folder that gets config and tokenizer as well.\n"
+    "OUT is a packed model (NAME.sesame), which Sesame runs at its best: activations have a scale a token, or with\n"
+    "--static one a tensor; or an .onnx file, or a folder that gets config and tokenizer as well.\n"
     "Forms that ONNX Runtime runs: integerops quantizes activations as they come, a scale a tensor; qdq and qoperator\n"
     "are static, with ranges calibrated on texts.\n\n"
     "Examples:\n"
+    "  sesame quantize models/intent -o intent.sesame\n"
+    "  sesame quantize models/intent -o intent.sesame --static --calibrate train.tsv --max-drop 0.3 --data dev.tsv\n"
+    "  sesame quantize models/intent -o intent.sesame --report --data models/intent/eval.tsv\n"
     "  sesame quantize models/intent -o intent-int8 --format integerops\n"
     "  sesame quantize d -o d.onnx --format integerops --ops MatMul,Gather --per-tensor\n"
     "  sesame quantize sst2 -o sst2-int8 --format qdq --ops MatMul,Add --exclude layernorm,gelu --calibrate "
@@ -61,7 +67,19 @@ engine::Ranges calibrate(const QuantizeOptions& options, const engine::Graph& gr
       .ranges();
 }
 
+int run_packed(const QuantizeOptions& options) {
+  PackedOptions packed = options.packed;
+  packed.quantize.calibration = options.calibration;
+  packed.quantize.weights = {.largest = options.form.reduce_range ? 63 : 127, .one_scale = !options.form.per_channel};
+  packed.quantize.heads = options.form.nodes.heads;
+  packed.exclude_nodes = options.form.nodes.exclude_nodes;
+  std::vector<std::string> texts;
+  if (!options.texts.empty()) texts = models::read_calibration_texts(options.texts, options.samples, options.seed);
+  return run_quantize_packed(options.model, options.out, texts, packed);
+}
+
 int run_quantize(const QuantizeOptions& options) {
+  if (options.has_format ? options.is_packed : options.out.ends_with(".sesame")) return run_packed(options);
   if (needs_ranges(options.form.form) == options.texts.empty()) {
     throw UsageError(std::string(name(options.form.form)) +
                      (options.texts.empty() ? " is static: expected texts to calibrate on (--calibrate FILE)"
@@ -158,14 +176,18 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
       ->add_option_function<std::string>(
           "--format",
           [options](const std::string& text) {
+            options->has_format = true;
+            options->is_packed = text == "sesame";
+            if (options->is_packed) return;
             usage("--format", [&](const auto& t) { options->form.form = engine::parse_onnx_form(t); })(text);
           },
-          "integerops, qdq or qoperator")
+          "sesame (of NAME.sesame), integerops (of others), qdq or qoperator")
       ->type_name("NAME")
-      ->default_str("integerops");
+      ->default_str("by OUT");
   add_selection(*command, options->form.nodes);
   add_weights(*command, *options);
   add_calibration(*command, *options);
+  add_packed_options(*command, options->packed);
   command->footer(kExamples);
   command->callback([options, &chosen] {
     options->form.weight_type = options->weights == "int8" ? engine::DType::i8 : engine::DType::u8;

@@ -30,6 +30,9 @@ struct Options {
   bool whole_file = false;  // with `text` and `data`: one run for each batch of the file
   bool text = false;        // text in, answer out: the tokenizer is timed too, lengths are the text's
   Peers peers;
+  std::vector<std::string> texts;  // what `text` reads before `data`'s
+  std::optional<std::filesystem::path>
+      calibration;                            // texts for the peers' static quantization; absent: those of `data`
   std::optional<std::filesystem::path> data;  // labelled texts: accuracy, and what `text` reads
   // Asked between turns; once true, run() returns what is finished.
   std::function<bool()> stopped = [] { return false; };

@@ -76,6 +76,12 @@ std::optional<double> peak_mib(const Group& group, bool is_ours) {
   return total > 0 ? std::optional(total) : std::nullopt;
 }
 
+std::optional<double> file_mib(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(file, error);
+  return error ? std::nullopt : std::optional(static_cast<double>(bytes) / 0x1p20);
+}
+
 std::string describe(const Result& result) {
   return result.model + " " + result.precision + ", batch " + std::to_string(result.batch) + ", " +
          (result.length ? std::to_string(*result.length) + " tokens" : "text") + ", " +
@@ -163,6 +169,8 @@ Result Cell::result(std::size_t g, const Rounds& rounds, const Peaks& peaks) con
   if (g > 0) result.format = peers_[g - 1].format;
   add_rates(rounds.of_group[g], rounds.samples_per_s[g], workload_, subject_.model->loaded(),
             peak_of(peaks, parse_precision(result.precision)), result);
+  const auto& file = g == 0 ? subject_.model->loaded().onnx_file : peers_[g - 1].model.file;
+  result.file_mib = file_mib(file);
   result.peak_rss_mib = peak_mib(groups_[g], g == 0);
   if (g == 0) {
     result.peak_rss_mib = std::max(subject_.peak_mib, result.peak_rss_mib);

@@ -34,6 +34,7 @@ struct Peaks {
   std::optional<double> fp32;
   std::optional<double> bf16;  // absent where the CPU has no such instruction
   std::optional<double> int8;
+  double clock_ghz = 0;    // of one busy core: a chain of multiplications
   double memory_read = 0;  // one stream over kStreamMib of memory
 };
 

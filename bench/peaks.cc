@@ -71,6 +71,20 @@ double memory_read_gb_per_s() {
   return rate / 1e9;
 }
 
+// A multiplication takes three cycles on the CPUs of the last fifteen years and waits for the one before it. (Additions
+// of a constant don't wait: newer CPUs fold a chain of them.)
+double clock_ghz() {
+  constexpr int kMultiplications = 1 << 18;
+  return best_rate([] {
+           std::uint64_t product = 3;
+           for (int i = 0; i < kMultiplications / 4; ++i) {
+             asm volatile("imul %0, %0\n imul %0, %0\n imul %0, %0\n imul %0, %0" : "+r"(product));
+           }
+           return 3.0 * kMultiplications;
+         }) /
+         1e9;
+}
+
 }  // namespace
 
 Peaks measure_peaks() {
@@ -80,6 +94,7 @@ Peaks measure_peaks() {
   peaks.fp32 = peak_gmacs(table.peak_f32);
   peaks.bf16 = peak_gmacs(kernels::peak_bf16());
   peaks.int8 = peak_gmacs(table.peak_u8s8);
+  peaks.clock_ghz = clock_ghz();
   peaks.memory_read = memory_read_gb_per_s();
   return peaks;
 }

@@ -5,15 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "bench/report.h"
 #include "sesame/sesame.h"
 
 namespace sesame::bench {
-
-struct StepProfile {
-  std::string step;         // operator, node and phase
-  double milliseconds = 0;  // median over the runs
-  double share = 0;         // of the sum over all steps
-};
 
 // Runs the model's plan on a batch of equally long sequences, after a warm-up. Throws Error when the model needs inputs
 // other than ids, mask and types.

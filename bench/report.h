@@ -9,7 +9,9 @@
 
 #include "bench/latency.h"
 #include "bench/machine.h"
+#include "bench/provenance.h"
 #include "bench/statistics.h"
+#include "bench/table.h"
 
 namespace sesame::bench {
 
@@ -45,6 +47,7 @@ struct Result {
   std::optional<double> gmacs_per_s;
   std::optional<double> peak_share;  // gmacs_per_s / (threads * the peak of one core for this precision)
   std::optional<double> model_mib;   // weights and tables as the engine keeps them
+  std::optional<double> file_mib;    // of the .onnx file that the engine was given
   std::optional<double> peak_rss_mib;
   double load_ms = 0;
   std::vector<Metric> metrics;              // of the task that --data brings, the task's own first
@@ -54,12 +57,36 @@ struct Result {
   std::optional<Ratio> time_over_ours;      // of a peer: its time / ours, in turns, with the 95 % interval
 };
 
+// What a model takes to be shipped: our packed weights, or the file that a peer was given. 0 where neither is known.
+double size_mib(const Result& result);
+
+struct StepProfile {
+  std::string step;         // operator, node and phase
+  double milliseconds = 0;  // median over the runs
+  double share = 0;         // of the sum over all steps
+};
+
+struct ProfileReport {
+  std::string what;  // model, precision, batch, length, threads
+  std::vector<StepProfile> steps;
+};
+
+// A published study measured again: studies/study.h.
+struct StudySection {
+  std::string title;
+  Table table;
+  std::vector<std::string> notes;
+};
+
 struct Report {
   Machine machine;
   Peaks peaks;
   std::vector<Result> results;
   std::vector<std::string> warnings = {};  // what would mislead a reader
   bool is_partial = false;                 // stopped before its end
+  Provenance provenance = {};
+  std::vector<ProfileReport> profiles = {};
+  std::vector<StudySection> studies = {};
 };
 
 // {"schema": 1, "machine": {..., "peak_gmacs": {...}}, "results": [...]}, field names as above; null where absent.
@@ -69,6 +96,20 @@ std::string to_json(const Report& report);
 std::string machine_text(const Machine& machine, const Peaks& peaks);
 // {"cpu", "cores", ..., "peak_gmacs": {"fp32", "bf16", "int8"}, "memory_read_gb_per_s"}
 std::string machine_json(const Machine& machine, const Peaks& peaks);
+
+// {"schema": 1, ...} is described field by field in bench/README.md.
+
+// Machine, warnings and results for a page of text: Markdown.
+std::string to_markdown(const Report& report);
+
+// One page with everything in it, pictures too: tables, charts (charts/report_charts.h), and how it was made.
+std::string to_html(const Report& report);
+
+// How the figures were made: commit, versions, models with their hashes, threads and affinity, the command.
+Table provenance_table(const Report& report);
+
+// A row a result. Columns that no result fills are left out, and those that may vary where all say the same.
+Table result_table(const std::vector<Result>& results);
 
 // One line a result under a heading. Columns that no result fills are left out, and engine and isa where all say the
 // same.

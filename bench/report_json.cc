@@ -24,7 +24,8 @@ Json to_object(const Machine& machine, const Peaks& peaks) {
           {"system", machine.system},
           {"compiler", machine.compiler},
           {"peak_gmacs", {{"fp32", maybe(peaks.fp32)}, {"bf16", maybe(peaks.bf16)}, {"int8", maybe(peaks.int8)}}},
-          {"memory_read_gb_per_s", peaks.memory_read}};
+          {"memory_read_gb_per_s", peaks.memory_read},
+          {"clock_ghz", peaks.clock_ghz}};
 }
 
 Json to_object(const Latency& latency) {
@@ -70,8 +71,38 @@ Json to_object(const Result& r) {
           {"rate", maybe(r.rate)},
           {"tokens", maybe(r.tokens)},
           {"padded_tokens", maybe(r.padded_tokens)},
+          {"file_mib", maybe(r.file_mib)},
           {"metrics", to_object(r.metrics)},
           {"time_over_ours", r.time_over_ours ? to_object(*r.time_over_ours) : Json(nullptr)}};
+}
+
+Json to_object(const Provenance& p) {
+  Json models = Json::array();
+  for (const ModelFile& each : p.models)
+    models.push_back({{"path", each.path}, {"mib", each.mib}, {"fnv1a", each.hash}});
+  return {{"command", p.command},   {"commit", text(p.commit)},     {"version", p.version},
+          {"affinity", p.affinity}, {"governor", text(p.governor)}, {"models", std::move(models)}};
+}
+
+Json to_array(const std::vector<ProfileReport>& profiles) {
+  Json all = Json::array();
+  for (const ProfileReport& each : profiles) {
+    Json steps = Json::array();
+    for (const StepProfile& step : each.steps) {
+      steps.push_back({{"step", step.step}, {"ms", step.milliseconds}, {"share", step.share}});
+    }
+    all.push_back({{"what", each.what}, {"steps", std::move(steps)}});
+  }
+  return all;
+}
+
+Json to_array(const std::vector<StudySection>& studies) {
+  Json all = Json::array();
+  for (const StudySection& each : studies) {
+    all.push_back(
+        {{"title", each.title}, {"columns", each.table.columns}, {"rows", each.table.rows}, {"notes", each.notes}});
+  }
+  return all;
 }
 
 // Paths and CPU names may hold bytes that are no UTF-8.
@@ -88,7 +119,10 @@ std::string to_json(const Report& report) {
                {"machine", to_object(report.machine, report.peaks)},
                {"results", std::move(results)},
                {"warnings", report.warnings},
-               {"partial", report.is_partial}});
+               {"partial", report.is_partial},
+               {"provenance", to_object(report.provenance)},
+               {"profiles", to_array(report.profiles)},
+               {"studies", to_array(report.studies)}});
 }
 
 }  // namespace sesame::bench

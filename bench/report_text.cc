@@ -26,6 +26,16 @@ std::string time_over_ours(const Result& r) {
   return fixed(ratio.value, 2) + " [" + fixed(ratio.low, 2) + ", " + fixed(ratio.high, 2) + "]";
 }
 
+std::string metric(const Result& r, const char* name) {
+  const Metric* const found = find_metric(r.metrics, name);
+  return found == nullptr ? std::string() : fixed(found->value * 100, 2) + " %";
+}
+
+std::string decibels(const Result& r) {
+  const Metric* const found = find_metric(r.metrics, "snr_db");
+  return found == nullptr ? std::string() : fixed(found->value, 1);
+}
+
 // What padding to the longest text of a batch adds to the real tokens.
 std::string padding(const Result& r) {
   if (!r.tokens || !r.padded_tokens) return {};
@@ -52,11 +62,18 @@ const std::vector<Column>& columns() {
       {"of peak", [](const Result& r) { return percent(r.peak_share, 0); }},
       {"time / ours", [](const Result& r) { return time_over_ours(r); }},
       {"model MiB", [](const Result& r) { return number(r.model_mib, 1); }},
+      {"file MiB", [](const Result& r) { return number(r.file_mib, 1); }},
       {"RSS MiB", [](const Result& r) { return number(r.peak_rss_mib, 1); }},
       {"load ms", [](const Result& r) { return fixed(r.load_ms, 1); }},
-      {"accuracy", [](const Result& r) { return percent(r.accuracy, 2); }},
+      {"accuracy", [](const Result& r) { return metric(r, "accuracy"); }},
       {"in scope", [](const Result& r) { return percent(r.accuracy_in_scope, 2); }},
+      {"F1", [](const Result& r) { return metric(r, "f1"); }},
+      {"EM", [](const Result& r) { return metric(r, "exact_match"); }},
+      {"Matthews", [](const Result& r) { return metric(r, "matthews"); }},
+      {"Pearson", [](const Result& r) { return metric(r, "pearson"); }},
+      {"Spearman", [](const Result& r) { return metric(r, "spearman"); }},
       {"as fp32", [](const Result& r) { return percent(r.agreement, 2); }},
+      {"SNR dB", [](const Result& r) { return decibels(r); }},
   };
   return all;
 }
@@ -99,6 +116,8 @@ const Metric* find_metric(const std::vector<Metric>& metrics, std::string_view n
   return found == metrics.end() ? nullptr : &*found;
 }
 
+double size_mib(const Result& result) { return result.model_mib.value_or(result.file_mib.value_or(0)); }
+
 std::string fixed(double x, int digits) {
   char text[400];
   const auto result = std::to_chars(text, text + sizeof text, x, std::chars_format::fixed, digits);
@@ -124,18 +143,22 @@ std::string align_columns(const std::vector<std::vector<std::string>>& rows, std
   return text;
 }
 
-std::string to_table(const std::vector<Result>& results) {
-  std::vector<std::vector<std::string>> rows(results.size() + 1);
+Table result_table(const std::vector<Result>& results) {
+  Table table;
+  table.rows.resize(results.size());
   for (const Column& column : columns()) {
     std::vector<std::string> cells;
     for (const Result& each : results) cells.push_back(column.cell(each));
     if (!is_shown(column, cells)) continue;
-    rows[0].emplace_back(column.heading);
-    for (std::size_t i = 0; i < cells.size(); ++i) rows[i + 1].push_back(cells[i].empty() ? "-" : cells[i]);
+    table.columns.emplace_back(column.heading);
+    for (std::size_t i = 0; i < cells.size(); ++i) table.rows[i].push_back(cells[i]);
   }
-  const auto batch = std::ranges::find(rows[0], "batch");  // names are before it, figures from it on
-  return align_columns(rows, static_cast<std::size_t>(batch - rows[0].begin()));
+  const auto batch = std::ranges::find(table.columns, "batch");  // names are before it, figures from it on
+  table.left = static_cast<std::size_t>(batch - table.columns.begin());
+  return table;
 }
+
+std::string to_table(const std::vector<Result>& results) { return to_text(result_table(results)); }
 
 std::string machine_text(const Machine& machine, const Peaks& peaks) {
   const std::string cpu = machine.cpu.empty() ? "unknown CPU" : machine.cpu;
@@ -146,7 +169,7 @@ std::string machine_text(const Machine& machine, const Peaks& peaks) {
   text += "\nlevels found: " + join(machine.levels, ", ") + "; used: " + machine.isa + "\n";
   text += "peak of one core: " + peak_text("fp32", peaks.fp32) + ", " + peak_text("bf16", peaks.bf16) + ", " +
           peak_text("int8", peaks.int8) + " GMAC/s; memory, one stream over " + std::to_string(kStreamMib) +
-          " MiB: " + fixed(peaks.memory_read, 1) + " GB/s\n";
+          " MiB: " + fixed(peaks.memory_read, 1) + " GB/s; clock " + fixed(peaks.clock_ghz, 2) + " GHz\n";
   return text;
 }
 

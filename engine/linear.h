@@ -1,24 +1,24 @@
 // A Linear with its weights packed for the kernels: y = act(x W + b) + residual, in the precision it was packed for.
 //
-// Layer structs hold Linears and do not know their precision: they ask which form of a row the next Linear reads
-// (reads_quantized_rows) and hand rows over in a Rows. int8 arithmetic: per-channel weights, per-row activations, see
-// kernels/pack.h and kernels/table.h.
+// Layer structs hold Linears and do not know their precision: they ask the next Linear for the rows that it reads
+// (make_rows), with scratch for them (row_bytes). int8 arithmetic: see linear_scheme.h, kernels/pack.h and
+// kernels/table.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "engine/graph.h"
+#include "engine/linear_scheme.h"
 #include "engine/tensor.h"
 #include "kernels/pack.h"
 #include "kernels/table.h"
 
 namespace sesame::engine {
-
-enum class LinearPrecision { fp32, int8 };
 
 // Activation rows as some Linear reads them. Only the form that it wants needs to be there.
 struct Rows {
@@ -26,40 +26,75 @@ struct Rows {
   std::ptrdiff_t ld = 0;
   const std::uint8_t* u8 = nullptr;  // quantize_row_u8's, row stride ld_u8
   std::ptrdiff_t ld_u8 = 0;
-  const float* scale = nullptr;  // [rows]
+  const float* scale = nullptr;            // [rows]
+  const std::int32_t* acc_init = nullptr;  // of rows whose zero point was not known before; else the Linear's own
 };
 
-// A weight as a graph holds it: [K, N], or [N, K] when transposed; bias [N] or undefined.
+// A Linear as it lies in memory once it is packed.
+struct PackedLinear {
+  std::size_t in = 0;
+  std::size_t out = 0;
+  Tensor weight;    // kernels/pack.h
+  Tensor bias;      // [round_up(out, 16)] floats
+  Tensor scale;     // int8 only, [round_up(out, 16)] floats
+  Tensor acc_init;  // int8 only, [round_up(out, 16)] int32
+};
+
+// A weight as a graph holds it: [K, N], or [N, K] when transposed; bias [N] or undefined. Or packed already, and then
+// that alone.
 struct LinearWeights {
   Tensor weight;
   Tensor bias;
   bool transposed = false;
+  std::string name = {};  // the weight's, for messages
+  std::optional<PackedLinear> packed = {};
 
-  std::size_t in_features() const { return static_cast<std::size_t>(weight.dim(transposed ? 1 : 0)); }
-  std::size_t out_features() const { return static_cast<std::size_t>(weight.dim(transposed ? 0 : 1)); }
+  std::size_t in_features() const {
+    return packed ? packed->in : static_cast<std::size_t>(weight.dim(transposed ? 1 : 0));
+  }
+  std::size_t out_features() const {
+    return packed ? packed->out : static_cast<std::size_t>(weight.dim(transposed ? 0 : 1));
+  }
 };
 
-// Of a sesame.Linear node. Throws Error when weight or bias is not what a Linear needs.
+// Of a sesame.Linear node. One with attributes packed_in and packed_out has a packed weight, bias and, for int8, scales
+// and initial sums as inputs 1 to 4 (packed_linears.h). Throws Error when weight or bias is not what a Linear needs.
 LinearWeights linear_weights(const Graph& graph, const Node& node);
 
 class Linear {
  public:
   Linear() = default;
-  // Throws Error when int8 is asked for and a weight is not finite or the sums could overflow (kernels::kMaxK).
-  Linear(const LinearWeights& weights, LinearPrecision precision);
+  // Throws Error when int8 is asked for and a weight is not finite, the sums could overflow (kernels::kMaxK), or the
+  // multiplier has another size than a row.
+  Linear(const LinearWeights& weights, const LinearScheme& scheme);
 
   // Several Linears of the same input side by side: part i's columns start at part_offset(i), a multiple of 16, so that
   // parts can also be run on their own.
-  Linear(std::span<const LinearWeights> parts, LinearPrecision precision);
+  Linear(std::span<const LinearWeights> parts, const LinearScheme& scheme);
 
   std::size_t in_features() const { return in_; }
   // Columns of the result, with the gaps between parts.
   std::size_t out_features() const { return out_; }
   std::size_t part_offset(std::size_t part) const { return part_offsets_[part]; }
-  LinearPrecision precision() const { return precision_; }
-  bool reads_quantized_rows() const { return precision_ == LinearPrecision::int8; }
+  LinearPrecision precision() const { return scheme_.precision; }
+  const LinearScheme& scheme() const { return scheme_; }
+
+  // Bytes of a row in the form that this Linear reads; 0 where that is floats.
+  std::size_t row_bytes() const;
+  // `count` rows of x, row stride ld, in the form that this Linear reads. What has to be made lies in `made`,
+  // row_bytes() a row, and `scale`, a float a row. Not for rows on the grid of a whole tensor.
+  Rows make_rows(const kernels::Table& kernels, const float* x, std::ptrdiff_t ld, std::size_t count, std::byte* made,
+                 float* scale) const;
+  // The same on the grid of a whole tensor (RowGrid::per_tensor), which the caller knows; acc_init is init_sums()'s.
+  Rows make_rows(const kernels::Table& kernels, const float* x, std::ptrdiff_t ld, std::size_t count, float row_scale,
+                 std::uint8_t zero_point, const std::int32_t* acc_init, std::byte* made, float* scale) const;
+  // sums[n] = -zero_point * column sum, for n < round_up(out_features(), 16).
+  void init_sums(std::uint8_t zero_point, std::int32_t* sums) const;
+
   std::size_t weight_bytes() const { return packed_.bytes() + scale_.bytes() + acc_init_.bytes() + bias_.bytes(); }
   explicit operator bool() const { return in_ != 0; }
+  // What another Linear of the same scheme can be made of. Of a Linear in one part.
+  PackedLinear packed() const { return {in_, out_, packed_, bias_, scale_, acc_init_}; }
 
   // c[m][n - begin] = act(x W + b)[m][n] + residual[m][n - begin] for columns n in [begin, end); begin is a multiple
   // of 16. The epilogue's bias is the Linear's own and need not be set.
@@ -70,21 +105,20 @@ class Linear {
     run(kernels, rows, count, 0, out_, epilogue, c, ldc);
   }
 
-  // Bytes between quantized rows that this Linear reads.
-  static std::size_t quantized_row_bytes(std::size_t features) { return kernels::round_up(features, 64); }
-
  private:
+  void pack(std::span<const LinearWeights> parts);
+  void adopt(std::span<const LinearWeights> parts);
   void pack_fp32(std::span<const LinearWeights> parts);
   void pack_int8(std::span<const LinearWeights> parts);
 
   std::size_t in_ = 0;
   std::size_t out_ = 0;
-  LinearPrecision precision_ = LinearPrecision::fp32;
+  LinearScheme scheme_;
   std::vector<std::size_t> part_offsets_;
   Tensor packed_;    // kernels/pack.h
   Tensor bias_;      // [round_up(out, 16)], 0 where a part has none
   Tensor scale_;     // int8 only, [round_up(out, 16)]
-  Tensor acc_init_;  // int8 only, -128 * column sums
+  Tensor acc_init_;  // int8 only, -zero point * column sums; zero point 1 for RowGrid::per_tensor
 };
 
 }  // namespace sesame::engine

@@ -20,19 +20,27 @@ struct ExternalData {
   std::optional<std::uint64_t> length;
 };
 
-// Maps each file once. A model may come from anybody, so files are taken from its own folder only: the folder that the
-// model's path names, or the one that it is in after symbolic links are followed (a Hugging Face cache links the model
-// and its data into one folder of blobs). Links that lead out of both are refused.
-class ExternalFiles {
+// What resolves external data.
+class ExternalSource {
  public:
-  explicit ExternalFiles(const std::filesystem::path& model);
+  virtual ~ExternalSource() = default;
 
   struct Part {
     std::shared_ptr<const MappedFile> file;
     Bytes bytes;
   };
   // The `bytes` bytes that `data` points at. Throws Error.
-  Part read(const ExternalData& data, std::uint64_t bytes);
+  virtual Part read(const ExternalData& data, std::uint64_t bytes) = 0;
+};
+
+// Maps each file once. A model may come from anybody, so files are taken from its own folder only: the folder that the
+// model's path names, or the one that it is in after symbolic links are followed (a Hugging Face cache links the model
+// and its data into one folder of blobs). Links that lead out of both are refused.
+class ExternalFiles final : public ExternalSource {
+ public:
+  explicit ExternalFiles(const std::filesystem::path& model);
+
+  Part read(const ExternalData& data, std::uint64_t bytes) override;
 
  private:
   std::shared_ptr<const MappedFile> open(const std::string& location);

@@ -21,8 +21,8 @@ namespace {
 // The tensors of one model. Each is decoded once, however often inlined functions ask for it.
 class ModelTensors {
  public:
-  ModelTensors(std::shared_ptr<const MappedFile> file, std::vector<Bytes> messages)
-      : file_(std::move(file)), external_(file_->path()), messages_(std::move(messages)), decoded_(messages_.size()) {}
+  ModelTensors(std::shared_ptr<const MappedFile> file, ExternalSource& external, std::vector<Bytes> messages)
+      : file_(std::move(file)), external_(external), messages_(std::move(messages)), decoded_(messages_.size()) {}
 
   const OnnxTensor& get(const sesame_onnx::TensorProto& placeholder) {
     const std::size_t i = tensor_index(placeholder);
@@ -32,14 +32,14 @@ class ModelTensors {
 
  private:
   std::shared_ptr<const MappedFile> file_;
-  ExternalFiles external_;
+  ExternalSource& external_;
   std::vector<Bytes> messages_;
   std::vector<std::optional<OnnxTensor>> decoded_;
 };
 
-Graph build_graph(const std::shared_ptr<const MappedFile>& file) {
-  OnnxSkeleton skeleton = read_skeleton(file->bytes());
-  ModelTensors tensors(file, std::move(skeleton.tensors));
+Graph build_graph(Bytes model, const std::shared_ptr<const MappedFile>& file, ExternalSource& external) {
+  OnnxSkeleton skeleton = read_skeleton(model);
+  ModelTensors tensors(file, external, std::move(skeleton.tensors));
   OnnxGraphBuilder builder(
       *skeleton.model, [&](const sesame_onnx::TensorProto& placeholder) { return tensors.get(placeholder).tensor; });
   for (const auto& placeholder : skeleton.model->graph().initializer()) {
@@ -63,7 +63,14 @@ auto named_errors(const std::filesystem::path& file, Fn&& fn) {
 
 Graph read_onnx(const std::filesystem::path& file) {
   const auto mapped = MappedFile::open(file);
-  return named_errors(file, [&] { return build_graph(mapped); });
+  return named_errors(file, [&] {
+    ExternalFiles external(file);
+    return build_graph(mapped->bytes(), mapped, external);
+  });
+}
+
+Graph read_onnx(Bytes model, const std::shared_ptr<const MappedFile>& file, ExternalSource& external) {
+  return build_graph(model, file, external);
 }
 
 NamedTensor read_tensor_proto(const std::filesystem::path& file) {

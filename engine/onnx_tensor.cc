@@ -218,7 +218,7 @@ std::size_t checked_bytes(const Header& header, DType type) {
 }
 
 Tensor decode(Bytes message, const Header& header, const std::shared_ptr<const MappedFile>& file,
-              ExternalFiles& external) {
+              ExternalSource& external) {
   const std::optional<DType> type = header.type == kOnnxBfloat16 ? DType::f32 : dtype_from_onnx(header.type);
   if (!type) throw Error(unsupported_element_type(header.type));
   const std::size_t bytes = checked_bytes(header, *type);
@@ -236,7 +236,7 @@ Tensor decode(Bytes message, const Header& header, const std::shared_ptr<const M
 
 }  // namespace
 
-OnnxTensor decode_tensor(Bytes message, const std::shared_ptr<const MappedFile>& file, ExternalFiles& external) {
+OnnxTensor decode_tensor(Bytes message, const std::shared_ptr<const MappedFile>& file, ExternalSource& external) {
   Header header;
   try {
     read_header(message, header);

@@ -21,6 +21,6 @@ struct OnnxTensor {
 // from released. Typed data (float_data, int32_data, ...) is decoded, bfloat16 widened to float32. Throws Error that
 // names the tensor: an element type we do not support, dimensions and data that do not fit together, external data that
 // is not there or not to be read.
-OnnxTensor decode_tensor(Bytes message, const std::shared_ptr<const MappedFile>& file, ExternalFiles& external);
+OnnxTensor decode_tensor(Bytes message, const std::shared_ptr<const MappedFile>& file, ExternalSource& external);
 
 }  // namespace sesame::engine

@@ -108,8 +108,12 @@ void set_value(AttributeProto& proto, Subgraph) {
   throw Error("its attribute '" + proto.name() + "' holds a subgraph, whose nodes were not read");
 }
 
-NodeProto node_proto(const Node& node, const Names& names) {
-  if (node.domain == kSesame || node.step != nullptr) throw Error("ONNX has no such operator");
+// Whether nodes of our own domain may be written: to files of our own only.
+enum class OwnOperators { refused, written };
+
+NodeProto node_proto(const Node& node, const Names& names, OwnOperators own) {
+  const bool is_own = node.domain == kSesame && own == OwnOperators::refused;
+  if (is_own || node.step != nullptr) throw Error("ONNX has no such operator");
   NodeProto proto;
   for (ValueId id : node.inputs) proto.add_input(names[id]);
   for (ValueId id : node.outputs) proto.add_output(names[id]);
@@ -124,11 +128,11 @@ NodeProto node_proto(const Node& node, const Names& names) {
   return proto;
 }
 
-std::string serialised_nodes(const Graph& graph, const Names& names) {
+std::string serialised_nodes(const Graph& graph, const Names& names, OwnOperators own = OwnOperators::refused) {
   std::string out;
   for (const Node& node : graph.nodes) {
     try {
-      append_message(out, 1, node_proto(node, names));
+      append_message(out, 1, node_proto(node, names, own));
     } catch (const Error& error) {
       throw Error(describe(graph, node) + " cannot be written as ONNX: " + error.what());
     }
@@ -216,9 +220,9 @@ Initializer initializer(const std::string& name, const Tensor& tensor) {
   return result;
 }
 
-Initializer external_initializer(const std::string& name, const Tensor& tensor, const std::string& location,
-                                 ReplacingFile& file) {
-  file.pad_to(kExternalAlignment);
+// What stands in the model for a tensor whose data is at an offset of another file.
+std::string external_head(const std::string& name, const Tensor& tensor, const std::string& location,
+                          std::uint64_t offset) {
   TensorProto proto;
   describe_tensor(tensor, proto);
   proto.set_name(name);
@@ -228,10 +232,17 @@ Initializer external_initializer(const std::string& name, const Tensor& tensor, 
     proto.mutable_external_data(proto.external_data_size() - 1)->set_value(value);
   };
   entry("location", location);
-  entry("offset", std::to_string(file.position()));
+  entry("offset", std::to_string(offset));
   entry("length", std::to_string(tensor.bytes()));
+  return proto.SerializeAsString();
+}
+
+Initializer external_initializer(const std::string& name, const Tensor& tensor, const std::string& location,
+                                 ReplacingFile& file) {
+  file.pad_to(kExternalAlignment);
+  const std::uint64_t offset = file.position();
   file.write(text_of(tensor));
-  return {proto.SerializeAsString(), {}};
+  return {external_head(name, tensor, location, offset), {}};
 }
 
 // The constants that somebody reads, in the order of their numbers.
@@ -302,6 +313,23 @@ void write_onnx(const Graph& graph, const std::filesystem::path& file, const Onn
   write_model(graph, names, initializers, model);
   if (data != nullptr) data->commit();
   model.commit();
+}
+
+std::string onnx_bytes(const Graph& graph, const PlaceTensor& place) {
+  const Names names(graph);
+  std::string body = serialised_nodes(graph, names, OwnOperators::written);
+  append_bytes_header(body, 2, 6);
+  body += "sesame";
+  for (ValueId id : read_constants(graph)) {
+    const Tensor& tensor = graph.constant(id);
+    const std::string head = external_head(names[id], tensor, place(tensor), 0);
+    append_bytes_header(body, 5, head.size());
+    body += head;
+  }
+  body += serialised_interface(graph, names);
+  std::string model = serialised_header(graph);
+  append_bytes_header(model, 7, body.size());
+  return model + body;
 }
 
 void write_tensor_proto(const std::string& name, const Tensor& tensor, const std::filesystem::path& file) {

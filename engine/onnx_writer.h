@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "engine/graph.h"
@@ -22,6 +23,11 @@ struct OnnxWriteOptions {
 // itself). Throws Error: a node that ONNX cannot express (our own domain, a step that a pass made, a subgraph), a node
 // whose version is not the one that the graph imports, whatever keeps the file from being written.
 void write_onnx(const Graph& graph, const std::filesystem::path& file, const OnnxWriteOptions& options = {});
+
+// The same as bytes, for who keeps the constants elsewhere: each initializer names the location that `place` gives its
+// tensor, and nodes of our own domain are written as they are. Read back by read_onnx with an ExternalSource.
+using PlaceTensor = std::function<std::string(const Tensor&)>;
+std::string onnx_bytes(const Graph& graph, const PlaceTensor& place);
 
 void write_tensor_proto(const std::string& name, const Tensor& tensor, const std::filesystem::path& file);
 

@@ -38,10 +38,17 @@ void pack_s8(const std::int8_t* w, std::ptrdiff_t stride_k, std::ptrdiff_t strid
 // colsum[n] = sum_k W[k][n], for n < round_up(N, 16) (0 past N). Exact: K <= 65,793.
 void column_sums_s8(const std::int8_t* packed, std::size_t K, std::size_t N, std::int32_t* colsum);
 
-// Quantizes W per output feature: signed 8 bit, symmetric, scale[n] = max_k |W[k][n]| / 127, round half to even,
-// clamped to [-127, 127]; a column of zeros gets scale 0. Writes the packed matrix and scale[n] for n < round_up(N, 16)
-// (0 past N). Weights must be finite.
+// The integers that weights are rounded to: -largest .. largest, with a scale for each output feature or one for all.
+struct WeightGrid {
+  int largest = 127;  // 63: seven bits
+  bool one_scale = false;
+};
+
+// Quantizes W per output feature: signed, symmetric, scale[n] = max_k |W[k][n]| / largest, round half to even, clamped
+// to
+// [-largest, largest]; a column of zeros gets scale 0. With one_scale the maximum is over all of W. Writes the packed
+// matrix and scale[n] for n < round_up(N, 16) (0 past N). Weights must be finite.
 void quantize_pack_s8(const float* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, std::size_t K, std::size_t N,
-                      std::int8_t* packed, float* scale);
+                      std::int8_t* packed, float* scale, const WeightGrid& grid = {});
 
 }  // namespace sesame::kernels

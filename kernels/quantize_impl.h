@@ -1,45 +1,99 @@
-// quantize_row_u8 of table.h, written once over lanes.h. rows_<level>.cc includes this once a level.
+// quantize_row_u8 and its kin of table.h, written once over lanes.h. rows_<level>.cc includes this once a level.
 #pragma once
 
 #include "kernels/lanes.h"
 
 namespace sesame::kernels::SESAME_LEVEL {
 
+// What a row is quantized from: x itself, or x times a multiplier a column, rounded.
+struct PlainRow {
+  const float* x;
+  template <class Span>
+  SESAME_INLINE Lanes at(std::size_t i, Span span) const {
+    return load(x + i, span, 0.0f);
+  }
+};
+
+struct SmoothedRow {
+  const float* x;
+  const float* multiplier;
+  template <class Span>
+  SESAME_INLINE Lanes at(std::size_t i, Span span) const {
+    return load(x + i, span, 0.0f) * load(multiplier + i, span, 0.0f);
+  }
+};
+
 // max |x| as its bits: below the sign bit floats order as integers do, infinity and NaN above all others, so neither
 // the order of elements nor the rules of float comparison matter.
-SESAME_INLINE std::int32_t max_magnitude_bits(const float* x, std::size_t n) {
+template <class Row>
+SESAME_INLINE std::int32_t max_magnitude_bits(const Row& row, std::size_t n) {
   const Ints magnitude = splat(std::int32_t{0x7FFFFFFF});
   Ints highest[4] = {splat(0), splat(0), splat(0), splat(0)};
   for_lanes(n, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
-    highest[slot.value] = max(highest[slot.value], bits(load(x + i, span, 0.0f)) & magnitude);
+    highest[slot.value] = max(highest[slot.value], bits(row.at(i, span)) & magnitude);
   });
   return reduce_max(max(max(highest[0], highest[1]), max(highest[2], highest[3])));
 }
 
-SESAME_INLINE Ints quantize_u8(Lanes x, Lanes per_step) { return to_int(x * per_step) + splat(128); }
-
-SESAME_INLINE void fill_zero_point(std::size_t n, std::uint8_t* q) {
-  for (std::size_t i = 0; i < n; ++i) q[i] = 128;
+SESAME_INLINE std::int32_t max_magnitude_bits(const float* x, std::size_t n) {
+  return max_magnitude_bits(PlainRow{x}, n);
 }
 
-float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q) {
+SESAME_INLINE void fill_zero_point(std::size_t n, std::uint8_t zero_point, std::uint8_t* q) {
+  for (std::size_t i = 0; i < n; ++i) q[i] = zero_point;
+}
+
+// q[i] = quantize(row[i]) up to n rounded up to 4; past n that of 0.
+template <class Row, class Quantize>
+SESAME_INLINE void quantize_lanes(const Row& row, std::size_t n, std::uint8_t* q, Quantize quantize) {
+  const auto at = [&](std::size_t i) SESAME_INLINE_LAMBDA { return quantize(row.at(i, Whole{})); };
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    store_u8(q + i, at(i), at(i + kLanes), at(i + 2 * kLanes), at(i + 3 * kLanes));
+  }
+  for (; i + kLanes <= n; i += kLanes) store_u8(q + i, at(i));
+  if (i < n) store_u8(q + i, quantize(row.at(i, Part{n - i})), (n + 3) / 4 * 4 - i);
+}
+
+template <class Row>
+SESAME_INLINE float quantize_row(const Row& row, std::size_t n, std::uint8_t* q) {
   constexpr std::int32_t kInfinity = 0x7F800000, kTwoToMinus100 = 27 << 23;
-  const std::int32_t highest = max_magnitude_bits(x, n);
-  const std::size_t padded = (n + 3) / 4 * 4;
+  const std::int32_t highest = max_magnitude_bits(row, n);
   if (highest >= kInfinity || highest < kTwoToMinus100) {
-    fill_zero_point(padded, q);
+    fill_zero_point((n + 3) / 4 * 4, 128, q);
     return highest >= kInfinity ? __builtin_nanf("") : 0.0f;
   }
   const float m = __builtin_bit_cast(float, highest);
   const Lanes per_step = splat(127.0f / m);
-  std::size_t i = 0;
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
-    store_u8(q + i, quantize_u8(load(x + i), per_step), quantize_u8(load(x + i + kLanes), per_step),
-             quantize_u8(load(x + i + 2 * kLanes), per_step), quantize_u8(load(x + i + 3 * kLanes), per_step));
-  }
-  for (; i + kLanes <= n; i += kLanes) store_u8(q + i, quantize_u8(load(x + i), per_step));
-  if (i < n) store_u8(q + i, quantize_u8(load(x + i, n - i, 0.0f), per_step), padded - i);
+  quantize_lanes(row, n, q, [&](Lanes x) SESAME_INLINE_LAMBDA { return to_int(x * per_step) + splat(128); });
   return m / 127.0f;
+}
+
+// Clamped before it is rounded: the bounds are integers, so that is the same, and the integers stay small.
+template <class Row>
+SESAME_INLINE float quantize_row(const Row& row, std::size_t n, float scale, std::uint8_t zero_point, std::uint8_t* q) {
+  constexpr std::int32_t kInfinity = 0x7F800000;
+  if (max_magnitude_bits(row, n) >= kInfinity) {
+    fill_zero_point((n + 3) / 4 * 4, zero_point, q);
+    return __builtin_nanf("");
+  }
+  const Lanes step = splat(scale);
+  const Lanes low = splat(-static_cast<float>(zero_point)), high = splat(255.0f - static_cast<float>(zero_point));
+  const Ints zero = splat(static_cast<std::int32_t>(zero_point));
+  quantize_lanes(row, n, q, [&](Lanes x) SESAME_INLINE_LAMBDA { return to_int(min(max(x / step, low), high)) + zero; });
+  return scale;
+}
+
+float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q) { return quantize_row(PlainRow{x}, n, q); }
+
+float smooth_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q) {
+  return quantize_row(SmoothedRow{x, multiplier}, n, q);
+}
+
+float static_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, float scale,
+                             std::uint8_t zero_point, std::uint8_t* q) {
+  return multiplier == nullptr ? quantize_row(PlainRow{x}, n, scale, zero_point, q)
+                               : quantize_row(SmoothedRow{x, multiplier}, n, scale, zero_point, q);
 }
 
 }  // namespace sesame::kernels::SESAME_LEVEL

@@ -46,14 +46,17 @@ void gemm_u8s8(const GemmU8S8& g) {
   }
 }
 
-void quantize_weights_s8(const float* w, std::size_t K, std::size_t N, std::int8_t* q, float* scale) {
+void quantize_weights_s8(const float* w, std::size_t K, std::size_t N, std::int8_t* q, float* scale,
+                         const WeightGrid& grid) {
+  const double most = grid.largest;
+  std::fill_n(scale, N, 0.0f);
+  for (std::size_t i = 0; i < K * N; ++i) scale[i % N] = std::max(scale[i % N], std::fabs(w[i]));
+  if (grid.one_scale) std::fill_n(scale, N, *std::max_element(scale, scale + N));
   for (std::size_t n = 0; n < N; ++n) {
-    float largest = 0;
-    for (std::size_t k = 0; k < K; ++k) largest = std::max(largest, std::fabs(w[k * N + n]));
-    scale[n] = largest / 127.0f;
+    scale[n] /= static_cast<float>(grid.largest);
     for (std::size_t k = 0; k < K; ++k) {
       const double ratio = scale[n] == 0 ? 0 : std::nearbyint(static_cast<double>(w[k * N + n]) / scale[n]);
-      q[k * N + n] = static_cast<std::int8_t>(std::clamp(ratio, -127.0, 127.0));
+      q[k * N + n] = static_cast<std::int8_t>(std::clamp(ratio, -most, most));
     }
   }
 }

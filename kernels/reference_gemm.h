@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/pack.h"
 #include "kernels/table.h"
 
 namespace sesame::kernels::reference {
@@ -15,8 +16,9 @@ void gemm_f32(const GemmF32& g);
 // GemmU8S8 in plain loops, likewise.
 void gemm_u8s8(const GemmU8S8& g);
 
-// scale[n] = max_k |w[k][n]| / 127; q[k][n] = w[k][n] / scale[n], rounded half to even and clamped to [-127, 127].
-// w and q are [K][N] without padding, so q is not packed.
-void quantize_weights_s8(const float* w, std::size_t K, std::size_t N, std::int8_t* q, float* scale);
+// scale[n] = max_k |w[k][n]| / largest, or max_kn with one_scale; q[k][n] = w[k][n] / scale[n], rounded half to even
+// and clamped to [-largest, largest]. w and q are [K][N] without padding, so q is not packed.
+void quantize_weights_s8(const float* w, std::size_t K, std::size_t N, std::int8_t* q, float* scale,
+                         const WeightGrid& grid = {});
 
 }  // namespace sesame::kernels::reference

@@ -144,6 +144,27 @@ float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q) {
   return m / 127.0f;
 }
 
+float smooth_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q) {
+  std::vector<float> y(n);
+  for (std::size_t i = 0; i < n; ++i) y[i] = x[i] * multiplier[i];
+  return quantize_row_u8(y.data(), n, q);
+}
+
+float static_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, float scale,
+                             std::uint8_t zero_point, std::uint8_t* q) {
+  std::fill_n(q, (n + 3) / 4 * 4, zero_point);
+  std::vector<float> y(x, x + n);
+  for (std::size_t i = 0; i < n && multiplier != nullptr; ++i) y[i] *= multiplier[i];
+  if (!std::all_of(y.begin(), y.end(), [](float v) { return std::isfinite(v); })) {
+    return std::numeric_limits<float>::quiet_NaN();
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    q[i] = static_cast<std::uint8_t>(
+        std::clamp(std::nearbyint(y[i] / scale) + static_cast<float>(zero_point), 0.0f, 255.0f));
+  }
+  return scale;
+}
+
 void attention_f32(const AttentionF32& a) {
   std::vector<float> scores(a.keys), p(a.keys);
   for (std::size_t i = 0; i < a.queries; ++i) {

@@ -24,6 +24,9 @@ float sum_row(const float* x, std::size_t n);
 void layernorm_row(const float* x, const float* gamma, const float* beta, float epsilon, std::size_t n, float* y);
 void softmax_row(const float* x, std::size_t n, float* y);
 float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q);
+float smooth_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q);
+float static_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, float scale,
+                             std::uint8_t zero_point, std::uint8_t* q);
 
 // Needs no scratch.
 void attention_f32(const AttentionF32& a);

@@ -112,6 +112,15 @@ struct Table {
   // round_up(n, 4), padding 128. Returns the scale.
   float (*quantize_row_u8)(const float* x, std::size_t n, std::uint8_t* q);
 
+  // The same of y[k] = x[k] * multiplier[k], rounded: SmoothQuant's step.
+  float (*smooth_quantize_row_u8)(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q);
+
+  // A scale and zero point that were known before: q[k] = clamp(round_half_even(y[k] / scale) + zero_point, 0, 255) with
+  // y as above, y = x where multiplier is null; scale > 0. A row with NaN or infinity gets scale NaN and q = zero_point.
+  // Writes q up to round_up(n, 4), padding zero_point. Returns the scale.
+  float (*static_quantize_row_u8)(const float* x, const float* multiplier, std::size_t n, float scale,
+                                  std::uint8_t zero_point, std::uint8_t* q);
+
   // y[i] = act(x[i]); y may be x.
   void (*activation_row)(Activation activation, const float* x, std::size_t n, float* y);
 

@@ -19,7 +19,7 @@ std::vector<std::string> Encoder::describe() const {
   const EncoderLayer& layer = layers.front();
   lines.push_back("EncoderLayer x " + std::to_string(layers.size()) + ": hidden " + std::to_string(hidden) +
                   ", heads " + std::to_string(layer.heads) + ", ffn " + std::to_string(layer.ffn_in.out_features()) +
-                  ", " + (layer.ffn_in.reads_quantized_rows() ? "int8" : "fp32") +
+                  ", " + std::string(engine::name(layer.ffn_in.precision())) +
                   (layer.attention == AttentionPrecision::int8 ? ", attention int8" : ", attention fp32") +
                   (first_row_only ? ", last layer computes the first row only" : ""));
   return lines;

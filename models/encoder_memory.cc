@@ -28,6 +28,9 @@ class Cursor {
 EncoderWidths::EncoderWidths(const Encoder& encoder) : hidden(encoder.hidden), widest(encoder.hidden) {
   for (const EncoderLayer& layer : encoder.layers) {
     widest = std::max(widest, layer.ffn_in.out_features());
+    for (const engine::Linear* linear : {&layer.query_key_value, &layer.attn_out, &layer.ffn_in, &layer.ffn_out}) {
+      made = std::max(made, linear->row_bytes());
+    }
     qkv = std::max(qkv, kernels::round_up(layer.query_key_value.out_features(), kernels::kPanel));
   }
 }
@@ -52,7 +55,7 @@ SharedRows SharedRows::at(std::byte* scratch, const EncoderWidths& widths, const
 
 std::size_t BlockRows::bytes(const EncoderWidths& widths) {
   return 2 * floats(kMaxBlock * widths.hidden) + floats(kMaxBlock * widths.widest) + floats(kMaxBlock) +
-         kMaxBlock * engine::Linear::quantized_row_bytes(widths.widest);
+         kMaxBlock * widths.made;
 }
 
 BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
@@ -62,7 +65,7 @@ BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
   block.normed = cursor.take_floats(kMaxBlock * widths.hidden);
   block.ffn = cursor.take_floats(kMaxBlock * widths.widest);
   block.scale = cursor.take_floats(kMaxBlock);
-  block.u8 = reinterpret_cast<std::uint8_t*>(cursor.take(0));
+  block.made = cursor.take(0);
   return block;
 }
 

@@ -18,6 +18,7 @@ struct EncoderWidths {
   std::size_t hidden = 0;
   std::size_t widest = 0;  // of hidden and ffn sizes
   std::size_t qkv = 0;     // columns of a query_key_value row
+  std::size_t made = 0;    // bytes of a row as some Linear reads it
 
   explicit EncoderWidths(const Encoder& encoder);
 };
@@ -36,11 +37,11 @@ struct SharedRows {
 
 // One worker's scratch for a block of up to kMaxBlock rows.
 struct BlockRows {
-  float* sum;        // [rows][hidden], before a LayerNorm
-  float* normed;     // [rows][hidden], after the first LayerNorm
-  float* ffn;        // [rows][widest]
-  float* scale;      // [rows]
-  std::uint8_t* u8;  // [rows][quantized row of widest]
+  float* sum;       // [rows][hidden], before a LayerNorm
+  float* normed;    // [rows][hidden], after the first LayerNorm
+  float* ffn;       // [rows][widest]
+  float* scale;     // [rows]
+  std::byte* made;  // [rows][bytes of a row as its Linear reads it]
 
   static std::size_t bytes(const EncoderWidths& widths);
   static BlockRows at(std::byte* scratch, const EncoderWidths& widths);

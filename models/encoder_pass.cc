@@ -85,17 +85,7 @@ std::size_t EncoderPass::query_blocks(const Sequence& s, bool pruned) const {
 
 Rows EncoderPass::rows_for(const Linear& linear, const float* x, std::ptrdiff_t ld, std::size_t count,
                            const BlockRows& scratch) const {
-  Rows rows{x, ld};
-  if (!linear.reads_quantized_rows()) return rows;
-  const std::size_t stride = Linear::quantized_row_bytes(linear.in_features());
-  for (std::size_t m = 0; m < count; ++m) {
-    scratch.scale[m] = e_.kernels->quantize_row_u8(x + static_cast<std::ptrdiff_t>(m) * ld, linear.in_features(),
-                                                   scratch.u8 + m * stride);
-  }
-  rows.u8 = scratch.u8;
-  rows.ld_u8 = static_cast<std::ptrdiff_t>(stride);
-  rows.scale = scratch.scale;
-  return rows;
+  return linear.make_rows(*e_.kernels, x, ld, count, scratch.made, scratch.scale);
 }
 
 void EncoderPass::embed(std::size_t item, std::byte* scratch) const {
@@ -133,7 +123,7 @@ void EncoderPass::project_first_rows(std::size_t layer, const Block& block, cons
     const std::size_t m = row - block.begin;
     if (rows.u8 != nullptr) {
       const auto stride = static_cast<std::size_t>(rows.ld_u8);
-      std::memmove(scratch.u8 + count * stride, rows.u8 + m * stride, stride);
+      std::memmove(scratch.made + count * stride, rows.u8 + m * stride, stride);
       scratch.scale[count] = rows.scale[m];
     } else {
       std::copy_n(rows.f32 + static_cast<std::ptrdiff_t>(m) * rows.ld, hidden, scratch.ffn + count * hidden);
@@ -141,7 +131,9 @@ void EncoderPass::project_first_rows(std::size_t layer, const Block& block, cons
     ++count;
   }
   if (count == 0) return;
-  const Rows firsts{scratch.ffn, ld, rows.u8 ? scratch.u8 : nullptr, rows.ld_u8, scratch.scale};
+  Rows firsts = rows;
+  firsts.f32 = scratch.ffn;
+  firsts.ld = ld;
   qkv.run(*e_.kernels, firsts, count, 0, hidden, {}, rows_.first_query + first_sequence * hidden, ld);
 }
 

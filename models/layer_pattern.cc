@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engine/linear_scheme.h"
+
 namespace sesame::models {
 
 using engine::kNoValue;
@@ -41,7 +43,7 @@ class LayerMatch {
     const ValueId attended = residual_norm(layer_.attention.context, layer_.input, layer_.attn_out, layer_.attn_norm);
     if (attended == kNoValue || !match_feed_forward(attended)) return std::nullopt;
     layer_.output = residual_norm(layer_.activation->output(0), attended, layer_.ffn_out, layer_.ffn_norm);
-    if (layer_.output == kNoValue || !check_sizes()) return std::nullopt;
+    if (layer_.output == kNoValue || !check_sizes() || !check_schemes()) return std::nullopt;
     return layer_;
   }
 
@@ -57,6 +59,23 @@ class LayerMatch {
     const auto& output = probe_.shape(layer_.output);
     if (output && *output == *input) return true;
     return fail(layer_.output, "a hidden state of the layer's own shape");
+  }
+
+  // A layer makes and quantizes its rows block by block, once for queries, keys and values.
+  bool check_schemes() {
+    const engine::LinearScheme query = engine::linear_scheme(*layer_.query);
+    for (const Node* node : {layer_.key, layer_.value}) {
+      if (!engine::same_rows(query, engine::linear_scheme(*node))) {
+        return fail(node->output(0), "a Linear that reads its rows as the queries' does");
+      }
+    }
+    for (const Node* node : {layer_.query, layer_.attn_out, layer_.ffn_in, layer_.ffn_out}) {
+      const engine::LinearScheme scheme = engine::linear_scheme(*node);
+      if (scheme.precision == engine::LinearPrecision::int8 && scheme.rows == engine::RowGrid::per_tensor) {
+        return fail(node->output(0), "a Linear whose rows are quantized without knowing all of them");
+      }
+    }
+    return true;
   }
 
   bool match_projections() {

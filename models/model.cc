@@ -7,15 +7,17 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/container.h"
 #include "engine/folding.h"
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/onnx_reader.h"
 #include "engine/quantize_linears.h"
 #include "engine/shape_probe.h"
 #include "engine/steps/linear_step.h"
-#include "models/encoder.h"
+#include "models/equalization.h"
 #include "models/loading.h"
 #include "models/model_location.h"
+#include "models/packed_model.h"
 
 namespace sesame {
 
@@ -92,38 +94,78 @@ AttentionPrecision resolve(AttentionPrecision asked, Precision linears) {
   return int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32;
 }
 
-void read_graph(LoadedModel& model, const ModelOptions& options) {
-  engine::Graph graph = engine::read_onnx(model.onnx_file);
+// Runs fn; an Error gets the file's name in front.
+template <class Fn>
+decltype(auto) with_file(const fs::path& file, Fn&& fn) {
   try {
-    model.source = models::describe_source(graph);
-    engine::fold_constants(graph);
-    engine::to_normal_forms(graph);
-    if (options.precision == Precision::int8) engine::quantize_linears(graph);
-    model.precision = options.precision == Precision::int8 ? Precision::int8 : Precision::fp32;
-    const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
-    model.recognition = models::recognise_encoders(graph, resolve(options.attention, model.precision));
-    assign_inputs(model, graph);
-    if (class_count) model.labels = make_labels(model.config, *class_count);
-    engine::pack_linears(graph);
-    release_unused_constants(graph);
-    model.plan = std::make_unique<const engine::Plan>(std::move(graph));
+    return fn();
   } catch (const Error& e) {
-    throw Error(model.onnx_file.string() + ": " + e.what());
+    throw Error(file.string() + ": " + e.what());
   }
+}
+
+void plan_graph(LoadedModel& model, engine::Graph graph, AttentionPrecision attention) {
+  const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
+  model.recognition = models::recognise_encoders(graph, resolve(attention, model.precision));
+  assign_inputs(model, graph);
+  if (class_count) model.labels = make_labels(model.config, *class_count);
+  engine::pack_linears(graph);
+  release_unused_constants(graph);
+  model.plan = std::make_shared<const engine::Plan>(std::move(graph));
 }
 
 }  // namespace
 
-std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
+SourceModel read_source(const fs::path& path) {
   const ModelLocation files = locate_model(path);
-  auto model = std::make_shared<LoadedModel>();
-  model->onnx_file = files.onnx;
-  model->config = read_model_config(files.folder);
-  if (!tokenizer_files(FolderFiles(files.folder)).empty()) model->tokenizer = load_tokenizer(files.folder);
-  read_graph(*model, options);
-  model->max_tokens = token_limit(*model, model->plan->graph());
-  model->weight_bytes = memory_of(*model->plan);
-  return model;
+  SourceModel source;
+  source.files = std::make_shared<const FolderFiles>(files.folder);
+  source.model.onnx_file = files.onnx;
+  source.model.config = read_model_config(*source.files);
+  if (!tokenizer_files(*source.files).empty()) source.model.tokenizer = load_tokenizer(*source.files);
+  source.graph = engine::read_onnx(files.onnx);
+  with_file(files.onnx, [&] {
+    source.model.source = models::describe_source(source.graph);
+    engine::fold_constants(source.graph);
+    engine::to_normal_forms(source.graph);
+  });
+  return source;
+}
+
+void quantize_graph(engine::Graph& graph) {
+  engine::quantize_linears(graph);
+  models::equalize_attention(graph);
+}
+
+std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine::Graph graph, Precision precision,
+                                                AttentionPrecision attention) {
+  auto finished = std::make_shared<LoadedModel>(model);
+  finished->precision = precision;
+  with_file(model.onnx_file, [&] { plan_graph(*finished, std::move(graph), attention); });
+  finished->max_tokens = token_limit(*finished, finished->plan->graph());
+  finished->weight_bytes = memory_of(*finished->plan);
+  return finished;
+}
+
+std::shared_ptr<const LoadedModel> plan_operators(const LoadedModel& model, engine::Graph graph) {
+  auto planned = std::make_shared<LoadedModel>(model);
+  with_file(model.onnx_file, [&] {
+    assign_inputs(*planned, graph);
+    engine::pack_linears(graph);
+    release_unused_constants(graph);
+    planned->plan = std::make_shared<const engine::Plan>(std::move(graph));
+  });
+  planned->max_tokens = token_limit(*planned, planned->plan->graph());
+  return planned;
+}
+
+std::shared_ptr<const LoadedModel> load_model(const fs::path& path, const ModelOptions& options) {
+  if (engine::is_container(path)) return models::load_packed_model(path, options);
+  SourceModel source = read_source(path);
+  const bool int8 = options.precision == Precision::int8;
+  if (int8) with_file(source.model.onnx_file, [&] { quantize_graph(source.graph); });
+  return finish_model(source.model, std::move(source.graph), int8 ? Precision::int8 : Precision::fp32,
+                      options.attention);
 }
 
 std::string_view name(Precision precision) {

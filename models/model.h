@@ -17,12 +17,12 @@
 namespace sesame {
 
 struct LoadedModel {
-  std::filesystem::path onnx_file;
+  std::filesystem::path onnx_file;  // or the packed model's
   Precision precision = Precision::fp32;
   ModelConfig config;
   std::vector<std::string> labels;
   std::size_t max_tokens = 0;
-  std::unique_ptr<const Tokenizer> tokenizer;  // null when the folder has none
+  std::shared_ptr<const Tokenizer> tokenizer;  // null when the folder has none
 
   // Of the file, before any pass: what `inspect` reports.
   models::SourceGraph source;
@@ -33,7 +33,7 @@ struct LoadedModel {
   int attention_mask = -1;
   int token_type_ids = -1;
 
-  std::unique_ptr<const engine::Plan> plan;
+  std::shared_ptr<const engine::Plan> plan;
   std::size_t weight_bytes = 0;  // packed weights and tables, what the model keeps in memory or mapped
 };
 

@@ -57,6 +57,9 @@ engine::OnnxFormReport quantize_to_onnx(const fs::path& model, const fs::path& o
   try {
     engine::fold_constants(graph);
     const auto values = engine::values_to_calibrate(graph, options);
+    if (!values.empty() && !find_ranges) {
+      throw Error(std::string(name(options.form)) + " is static: expected texts to calibrate on, found none");
+    }
     report = engine::to_onnx_form(graph, options, values.empty() ? engine::Ranges() : find_ranges(graph, values));
   } catch (const Error& error) {
     throw Error(location.onnx.string() + ": " + error.what());

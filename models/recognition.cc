@@ -15,7 +15,6 @@ using engine::Graph;
 using engine::kNoValue;
 using engine::kSesame;
 using engine::Linear;
-using engine::LinearPrecision;
 using engine::LinearWeights;
 using engine::Matcher;
 using engine::Node;
@@ -26,10 +25,6 @@ namespace {
 
 // Layers that follow each other, each reading what the one before made, with the same mask.
 using Chain = std::vector<LayerPattern>;
-
-LinearPrecision precision_of(const Node& linear) {
-  return linear.attributes.text("precision", "fp32") == "int8" ? LinearPrecision::int8 : LinearPrecision::fp32;
-}
 
 LayerNorm layer_norm(const Graph& graph, const Node& node) {
   return {graph.constant(node.input(1)), graph.constant(node.input(2)), node.attributes.real("epsilon", 1e-5f)};
@@ -44,7 +39,7 @@ kernels::Activation activation_of(const Node& node) {
 Linear pack(const Graph& graph, std::initializer_list<const Node*> nodes) {
   std::vector<LinearWeights> parts;
   for (const Node* node : nodes) parts.push_back(engine::linear_weights(graph, *node));
-  return Linear(parts, precision_of(**nodes.begin()));
+  return Linear(parts, engine::linear_scheme(**nodes.begin()));
 }
 
 EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrecision attention) {

@@ -1,184 +1,116 @@
 #include "bench/bench.h"
 
-#include <filesystem>
-#include <fstream>
+#include <algorithm>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "bench/affinity.h"
+#include "bench/conditions.h"
 #include "bench/machine.h"
 #include "bench/profile.h"
 #include "bench/report.h"
+#include "bench/studies/study.h"
 #include "bench/workload.h"
 #include "models/model.h"
+#include "tools/bench_options.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
-#include "tools/options.h"
+#include "tools/process.h"
 #include "tools/progress_bar.h"
 
 namespace sesame::tools {
 namespace {
 
-struct BenchOptions {
-  bench::Options grid;
-  std::vector<std::string> models;
-  std::vector<std::string> precisions = {"auto"};
-  std::vector<std::string> peers;
-  std::string data;
-  std::string json;
-  bool profile = false;
-};
-
-constexpr const char* kExamples =
-    "Times every combination of the comma-separated values, checks the answers first, and prints a table. Lengths "
-    "count\n"
-    "special tokens. \"of peak\" is the share of what the cores could do at best, over the multiply-adds executed.\n\n"
-    "Examples:\n"
-    "  sesame bench models/intent --precision fp32,int8 --data models/intent/eval.tsv\n"
-    "  sesame bench d --precision fp32,int8 --batch 1,8 --length 32,128 --threads 1,2 --json d.json\n"
-    "  sesame bench models/intent --precision int8 --text --seconds 15\n"
-    "  sesame bench d --precision int8 --length 128 --profile\n";
-
-constexpr const char* kStandardOutput = "-";
-
-void write_json(const std::string& file, const std::string& json) {
-  if (file == kStandardOutput) {
-    std::cout << json << '\n';
-    return;
-  }
-  std::ofstream out(file, std::ios::binary);
-  out << json << '\n';
-  out.close();
-  if (!out) throw Error(file + ": could not be written");
-}
-
-// Before a long run rather than after it.
-void check_writable(const std::string& file) {
-  if (file.empty() || file == kStandardOutput) return;
-  const bool existed = std::filesystem::exists(file);
-  const bool opened = std::ofstream(file, std::ios::binary | std::ios::app).is_open();
-  if (!opened) throw Error(file + ": could not be written");
-  if (!existed) std::filesystem::remove(file);
-}
-
 // Of the first batch size, length and thread count.
-void print_profiles(const bench::Options& grid) {
+std::vector<bench::ProfileReport> make_profiles(const bench::Options& grid) {
+  std::vector<bench::ProfileReport> profiles;
   for (const auto& path : grid.models) {
     for (const Precision precision : grid.precisions) {
       const auto model = Model::load(path, {.precision = precision, .attention = grid.attention});
       const std::size_t usual = model->max_tokens() == 0 ? 128 : std::min<std::size_t>(128, model->max_tokens());
       const std::size_t length = grid.lengths.empty() ? usual : grid.lengths[0];
       const auto workload = bench::fixed_length(model->loaded(), grid.batches[0], length);
-      const auto steps =
-          bench::profile(model->loaded(), workload.batches[0], grid.threads[0], std::max(1, grid.timing.runs));
-      std::cout << '\n'
-                << path.string() << ' ' << name(model->precision()) << ", batch " << grid.batches[0] << ", " << length
-                << " tokens, threads " << grid.threads[0] << '\n'
-                << bench::to_table(steps);
+      const auto runs = std::max(1, grid.timing.runs);
+      profiles.push_back({path.string() + " " + std::string(name(model->precision())) + ", batch " +
+                              std::to_string(grid.batches[0]) + ", " + std::to_string(length) + " tokens, threads " +
+                              std::to_string(grid.threads[0]),
+                          bench::profile(model->loaded(), workload.batches[0], grid.threads[0], runs)});
     }
   }
+  return profiles;
+}
+
+bench::Report start_report(const BenchOptions& options) {
+  bench::Report report{.machine = bench::describe_machine(), .peaks = bench::measure_peaks(), .results = {}};
+  report.provenance = bench::describe_provenance(command_line(), options.grid.models);
+  const int threads = options.grid.cores.value_or(std::ranges::max(options.grid.threads));
+  report.warnings =
+      bench::machine_warnings("", bench::allowed_cpus(), threads * std::ranges::max(options.grid.instances));
+  return report;
+}
+
+void print(const bench::Report& report) {
+  std::cout << bench::to_table(report.results);
+  for (const std::string& each : report.warnings) std::cout << "warning: " << each << '\n';
+  if (report.is_partial) std::cout << "partial: stopped before its end\n";
+  for (const auto& each : report.profiles) std::cout << '\n' << each.what << '\n' << bench::to_table(each.steps);
+}
+
+void print(const bench::StudyReport& study) {
+  std::cout << study.title << "\n\n" << bench::to_text(study.table);
+  for (const std::string& each : study.notes) std::cout << "note: " << each << '\n';
+}
+
+bench::StudyReport run_study(const BenchOptions& options, const bench::Report& report,
+                             const bench::Progress& progress) {
+  const bench::Options& grid = options.grid;
+  bench::StudyOptions study{.model = grid.models[0],
+                            .data = grid.data,
+                            .calibration = {},
+                            .threads = {},
+                            .instances = {},
+                            .timing = {},
+                            .peers = grid.peers};
+  if (!options.calibration.empty()) study.calibration = options.calibration;
+  if (options.has_threads) study.threads = grid.cores.value_or(grid.threads[0]);
+  if (options.has_instances) study.instances = grid.instances[0];
+  if (options.has_timing) study.timing = grid.timing;
+  study.stopped = was_interrupted;
+  return bench::find_study(options.study).run(study, report.machine, report.peaks, progress);
 }
 
 int run_bench(BenchOptions options) {
-  bench::Options& grid = options.grid;
-  grid.models.assign(options.models.begin(), options.models.end());
-  grid.precisions.clear();
-  for (const std::string& each : options.precisions) grid.precisions.push_back(parse_precision(each));
-  if (!options.data.empty()) grid.data = options.data;
-  for (const std::string& each : options.peers) {
-    (each == "sesame" ? grid.peers.sesame : grid.peers.onnxruntime) = true;
-  }
-  grid.stopped = was_interrupted;
+  finish(options);
+  if (!options.study.empty()) bench::find_study(options.study);  // refuses an unknown name before the long part
+  check_writable(options.files);
+  options.grid.stopped = was_interrupted;
   stop_on_interrupt();
-  check_writable(options.json);
 
-  bench::Report report{.machine = bench::describe_machine(), .peaks = bench::measure_peaks(), .results = {}};
+  bench::Report report = start_report(options);
+  const bool quiet = options.files.json_to_stdout();
+  if (!quiet) std::cout << bench::machine_text(report.machine, report.peaks) << std::endl;
   ProgressBar bar;
-  auto outcome = bench::run(grid, report.peaks, [&](const auto& what, double share) { bar.show(what, share); });
-  bar.clear();
-  report.results = std::move(outcome.results);
-  report.warnings = std::move(outcome.warnings);
-  report.is_partial = outcome.is_partial;
-
-  if (options.json != kStandardOutput) {
-    std::cout << bench::machine_text(report.machine, report.peaks) << '\n' << bench::to_table(report.results);
-    for (const std::string& each : report.warnings) std::cout << "warning: " << each << '\n';
-    std::cout.flush();
+  const bench::Progress progress = [&](const auto& what, double share) { bar.show(what, share); };
+  if (options.study.empty()) {
+    auto outcome = bench::run(options.grid, report.peaks, progress);
+    report.results = std::move(outcome.results);
+    std::ranges::move(outcome.warnings, std::back_inserter(report.warnings));
+    report.is_partial = outcome.is_partial;
+    if (options.profile && !report.is_partial) report.profiles = make_profiles(options.grid);
+    bar.clear();
+    if (!quiet) print(report);
+  } else {
+    auto study = run_study(options, report, progress);
+    bar.clear();
+    report.results = study.results;
+    report.is_partial = was_interrupted();
+    if (!quiet) print(study);
+    report.studies.push_back({study.title, study.table, study.notes});
   }
-  if (!options.json.empty()) write_json(options.json, bench::to_json(report));
-  if (options.profile) print_profiles(grid);
+  write_report(options.files, report);
   return 0;
-}
-
-void add_grid(CLI::App& command, BenchOptions& options) {
-  bench::Options& grid = options.grid;
-  command.add_option("--precision", options.precisions, "fp32, int8, or auto: what the file holds")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(precision_validator())
-      ->type_name("NAME,...");
-  add_attention(command, grid.attention);
-  add_list(command, "--batch", grid.batches, "Texts of one call (1)", std::size_t{4096});
-  add_list(command, "--length", grid.lengths, "Tokens of each text (32,128 as far as the model takes them)",
-           std::size_t{1} << 20);
-  add_list(command, "--threads", grid.threads, "Threads of one call (1)", kMaxThreads);
-  add_list(command, "--instances", grid.instances, "Sessions that run at the same time on one model (1)", 4096);
-  command.add_option("--cores", grid.cores, "Threads of an instance, each pinned to a physical core of its own")
-      ->check(CLI::Range(1, kMaxThreads))
-      ->type_name("M");
-}
-
-void add_workload(CLI::App& command, BenchOptions& options) {
-  bench::Options& grid = options.grid;
-  command.add_flag("--text", grid.text, "Text in, answer out: tokenize --data's texts, or everyday ones");
-  command.add_option("--data", options.data, "Labelled data: adds accuracy; with --text the texts to time (also .txt)")
-      ->type_name("FILE");
-  command
-      .add_option_function<std::string>(
-          "--order", [&grid](const std::string& order) { grid.sorted = order == "length"; },
-          "Of --text's texts: as the file has them, or by length")
-      ->check(CLI::IsMember({"file", "length"}))
-      ->type_name("file|length")
-      ->default_str("file");
-  command.add_option("--rate", grid.rates, "Requests a second that arrive (Poisson); times include the waiting")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::PositiveNumber)
-      ->type_name("R,...");
-}
-
-void add_peers(CLI::App& command, BenchOptions& options) {
-  command.add_option("--peer", options.peers, "Engines to compare with: onnxruntime, sesame (another process of ours)")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember({"onnxruntime", "sesame"}))
-      ->type_name("NAME,...");
-  command.add_option("--forms", options.grid.peers.forms, "ONNX Runtime's int8 files: integerops, qdq, qoperator")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember({"integerops", "qdq", "qoperator"}))
-      ->type_name("NAME,...")
-      ->default_str("integerops");
-  command.add_option("--peer-python", options.grid.peers.python, "A Python that has onnxruntime, instead of node")
-      ->envname("SESAME_PEER_PYTHON")
-      ->type_name("FILE");
-  command.add_option("--peer-command", options.grid.peers.command, "The sesame of --peer sesame: this one, or another")
-      ->type_name("FILE");
-}
-
-void add_timing(CLI::App& command, bench::Timing& timing) {
-  command.add_option("--warmup", timing.warmup, "Runs before the timed ones")
-      ->check(CLI::Range(0, 1'000'000))
-      ->type_name("N")
-      ->capture_default_str();
-  command.add_option("--runs", timing.runs, "Timed runs of a configuration; for --text --data one for each batch")
-      ->check(CLI::Range(1, 100'000'000))
-      ->type_name("N")
-      ->capture_default_str();
-  command.add_option("--seconds", timing.seconds, "Time each configuration for so long, whatever --runs says")
-      ->check(CLI::PositiveNumber)
-      ->type_name("S");
 }
 
 }  // namespace
@@ -186,17 +118,11 @@ void add_timing(CLI::App& command, bench::Timing& timing) {
 void add_bench_command(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "Time models, accuracy and memory beside the speed");
-  command->add_option("MODEL", options->models, "Folders in the Hugging Face layout, or .onnx files")->required();
-  add_grid(*command, *options);
-  add_timing(*command, options->grid.timing);
-  add_peers(*command, *options);
-  add_workload(*command, *options);
-  command->add_option("--json", options->json, "Write the report as JSON; - for standard output")->type_name("FILE");
-  command->add_flag("--profile", options->profile, "Also show where the time goes, step by step");
-  command->footer(kExamples);
+  add_bench_options(*command, *options);
   command->callback([options, command, &chosen] {
-    const bool is_timing_given = command->count("--runs") + command->count("--seconds") > 0;
-    options->grid.whole_file = !options->data.empty() && !is_timing_given;
+    options->has_timing = command->count("--runs") + command->count("--seconds") > 0;
+    options->has_threads = command->count("--threads") + command->count("--cores") > 0;
+    options->has_instances = command->count("--instances") > 0;
     chosen = [options] { return run_bench(*options); };
   });
 }

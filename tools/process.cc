@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 namespace sesame::tools {
@@ -33,5 +34,18 @@ void restart_with_passive_waiting(char** argv) {
 }
 
 void die_quietly_on_closed_pipe() { std::signal(SIGPIPE, SIG_DFL); }
+
+std::string command_line() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::string line;
+  for (std::string each; std::getline(in, each, '\0');) {
+    const bool is_program = line.empty();
+    if (is_program) each = std::filesystem::path(each).filename().string();
+    const bool is_plain = !each.empty() && each.find_first_of(" \t\n'\"\\$`*?&|;<>()") == std::string::npos;
+    if (!is_program) line += ' ';
+    line += is_plain ? each : "'" + each + "'";
+  }
+  return line;
+}
 
 }  // namespace sesame::tools

@@ -1,6 +1,8 @@
 // What has to be settled about this process before any work starts.
 #pragma once
 
+#include <string>
+
 namespace sesame::tools {
 
 // libgomp reads its wait policy when it is loaded, before main, and by default burns a few milliseconds of every core
@@ -10,5 +12,8 @@ void restart_with_passive_waiting(char** argv);
 
 // A closed pipe ends the process quietly, also when the parent ignores SIGPIPE.
 void die_quietly_on_closed_pipe();
+
+// This process's arguments, as they would be typed, with quotes where they are needed; the program's folder left out.
+std::string command_line();
 
 }  // namespace sesame::tools

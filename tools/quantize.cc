@@ -6,10 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "models/calibration.h"
+#include "models/calibration_texts.h"
 #include "models/quantize_onnx.h"
 #include "sesame/error.h"
 #include "tools/commands.h"
 #include "tools/options.h"
+#include "tools/progress_bar.h"
 
 namespace sesame::tools {
 namespace {
@@ -20,6 +23,10 @@ struct QuantizeOptions {
   std::optional<std::string> format;
   std::string weights = "int8";
   engine::OnnxFormOptions form;
+  std::string texts;
+  std::size_t samples = 128;
+  std::uint64_t seed = 1;
+  engine::CalibrationOptions calibration;
 };
 
 constexpr const char* kExamples =
@@ -28,7 +35,9 @@ constexpr const char* kExamples =
     "are static, with ranges calibrated on texts.\n\n"
     "Examples:\n"
     "  sesame quantize models/intent -o intent-int8 --format integerops\n"
-    "  sesame quantize d -o d.onnx --format integerops --ops MatMul,Gather --per-tensor\n";
+    "  sesame quantize d -o d.onnx --format integerops --ops MatMul,Gather --per-tensor\n"
+    "  sesame quantize sst2 -o sst2-int8 --format qdq --ops MatMul,Add --exclude layernorm,gelu --calibrate "
+    "train.tsv\n";
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
@@ -43,8 +52,24 @@ std::string counted(const std::map<std::string, int>& quantized) {
   return joined(parts);
 }
 
+engine::Ranges calibrate(const QuantizeOptions& options, const engine::Graph& graph,
+                         const std::vector<std::string>& values) {
+  const auto texts = models::read_calibration_texts(options.texts, options.samples, options.seed);
+  ProgressBar bar;
+  return models::observe_values(options.model, graph, values, texts, options.calibration,
+                                [&](double share) { bar.show("calibrating", share); })
+      .ranges();
+}
+
 int run_quantize(const QuantizeOptions& options) {
-  const auto report = models::quantize_to_onnx(options.model, options.out, options.form);
+  if (needs_ranges(options.form.form) == options.texts.empty()) {
+    throw UsageError(std::string(name(options.form.form)) +
+                     (options.texts.empty() ? " is static: expected texts to calibrate on (--calibrate FILE)"
+                                            : " is dynamic: expected no --calibrate"));
+  }
+  const auto report = models::quantize_to_onnx(
+      options.model, options.out, options.form,
+      [&](const auto& graph, const auto& values) { return calibrate(options, graph, values); });
   for (const std::string& note : report.notes) std::printf("%s\n", note.c_str());
   std::printf("%s: %s, quantized %s\n", options.out.c_str(), std::string(name(options.form.form)).c_str(),
               counted(report.quantized).c_str());
@@ -98,6 +123,30 @@ void add_weights(CLI::App& command, QuantizeOptions& options) {
                    "Weights in 7 bits, for ONNX Runtime on CPUs without VNNI");
 }
 
+void add_calibration(CLI::App& command, QuantizeOptions& options) {
+  engine::CalibrationOptions& calibration = options.calibration;
+  command.add_option("--calibrate", options.texts, "Texts for static ranges: a text a line, TSV, or CLINC150 JSON")
+      ->type_name("FILE");
+  command.add_option("--samples", options.samples, "Texts of it that are used")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 32))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "Seed of their choice")->type_name("N")->capture_default_str();
+  command
+      .add_option_function<std::string>(
+          "--method",
+          [&calibration](const std::string& text) {
+            usage("--method", [&](const auto& t) { calibration.method = engine::parse_calibration_method(t); })(text);
+          },
+          "minmax, moving-average, entropy, percentile or mse")
+      ->type_name("NAME")
+      ->default_str("percentile");
+  command.add_option("--percentile", calibration.percentile, "Share of the values that is kept, in percent")
+      ->check(CLI::Range(1e-3, 100.0))
+      ->type_name("P")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_quantize_command(CLI::App& app, Command& chosen) {
@@ -116,6 +165,7 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
       ->default_str("integerops");
   add_selection(*command, options->form.nodes);
   add_weights(*command, *options);
+  add_calibration(*command, *options);
   command->footer(kExamples);
   command->callback([options, &chosen] {
     options->form.weight_type = options->weights == "int8" ? engine::DType::i8 : engine::DType::u8;

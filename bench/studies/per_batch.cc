@@ -1,4 +1,5 @@
 // Time a sample by batch size, with peak memory and F1: a model optimisation benchmark of BERT on IMDB.
+#include "bench/studies/cells.h"
 #include "bench/studies/list.h"
 
 namespace sesame::bench {
@@ -6,19 +7,17 @@ namespace {
 
 constexpr std::size_t kBatches[] = {1, 16, 32, 64};
 
-std::string machine_name(const Machine& machine) {
-  return machine.cpu.empty() ? "this machine" : machine.cpu + ", this machine";
-}
-
 // One row for each engine and precision; its batches follow one another in the grid's order.
 void add_rows(const std::vector<Result>& results, const Machine& machine, Table& table) {
   for (const Result& first : results) {
     if (first.batch != kBatches[0]) continue;
-    std::vector<std::string> row = {first.engine + " " + first.precision, machine_name(machine)};
+    std::vector<std::string> row = {engine_name(first), this_machine(machine)};
     double peak = 0;
     for (const std::size_t batch : kBatches) {
       for (const Result& each : results) {
-        if (each.engine != first.engine || each.precision != first.precision || each.batch != batch) continue;
+        if (each.engine != first.engine || each.precision != first.precision || each.format != first.format ||
+            each.batch != batch)
+          continue;
         row.push_back(fixed(1000 / each.samples_per_s, 3));
         peak = std::max(peak, each.peak_rss_mib.value_or(0));
       }
@@ -44,11 +43,12 @@ StudyReport per_batch_study(const StudyOptions& options, const Machine& machine,
   grid.models = {options.model};
   grid.precisions = {Precision::fp32, Precision::int8};
   grid.batches.assign(std::begin(kBatches), std::end(kBatches));
-  grid.lengths = {128};
+  grid.lengths = {study_length(options, 128)};
   grid.threads = {study_threads(options, machine, machine.cores, report.notes)};
   grid.timing = options.timing.value_or(Timing{.warmup = 3, .runs = 20, .seconds = 0});
   grid.data = options.data;
   grid.peers = options.peers;
+  grid.stopped = options.stopped;
   report.results = run(grid, peaks, progress).results;
   add_rows(report.results, machine, report.table);
   for (const auto& row : published_rows("per_batch_bert")) {

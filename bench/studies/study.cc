@@ -6,12 +6,18 @@
 #include "bench/studies/csv.h"
 #include "bench/studies/list.h"
 #include "bench/studies/published.h"
+#include "models/config.h"
+#include "models/model_location.h"
 
 namespace sesame::bench {
 
 std::span<const Study> studies() {
   static constexpr Study kStudies[] = {
+      {"optimum", "DistilBERT's grid: approach, operators, exclusions, granularity, range", optimum_study},
       {"per-batch", "time a sample at batch 1, 16, 32 and 64, peak memory and F1", per_batch_study},
+      {"neural-compressor", "int8 and fp32 by format at N instances x M cores", neural_compressor_study},
+      {"neural-compressor-2021", "the same with one instance, dynamic and static", neural_compressor_2021_study},
+      {"intent", "size, latency of one query and accuracy on CLINC150", intent_study},
   };
   return kStudies;
 }
@@ -32,6 +38,11 @@ std::vector<std::vector<std::string>> published_rows(std::string_view name) {
   auto rows = parse_csv(file->content);
   rows.erase(rows.begin());
   return rows;
+}
+
+std::size_t study_length(const StudyOptions& options, std::size_t published) {
+  const auto most = read_model_config(locate_model(options.model).folder).max_tokens();
+  return most ? std::min(published, static_cast<std::size_t>(*most)) : published;
 }
 
 int study_threads(const StudyOptions& options, const Machine& machine, int published, std::vector<std::string>& notes) {

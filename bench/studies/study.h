@@ -26,6 +26,7 @@ struct StudyOptions {
   std::optional<int> threads;                        // cores of an instance
   std::optional<int> instances;
   std::optional<Timing> timing;
+  std::function<bool()> stopped = [] { return false; };
   Peers peers;  // the engines beside ours
 };
 
@@ -53,5 +54,8 @@ std::vector<std::vector<std::string>> published_rows(std::string_view name);
 // The study's choice of threads as far as the machine goes: min(published, physical cores), with a note where they
 // differ.
 int study_threads(const StudyOptions& options, const Machine& machine, int published, std::vector<std::string>& notes);
+
+// The published length as far as the model takes it.
+std::size_t study_length(const StudyOptions& options, std::size_t published);
 
 }  // namespace sesame::bench

@@ -45,6 +45,10 @@ Observers::Observers(const Graph& observed, const CalibrationOptions& options) {
 }
 
 void Observers::observe(std::span<const Tensor> outputs) {
+  if (outputs.size() != names_.size()) {
+    throw Error("expected " + std::to_string(names_.size()) + " float tensors to observe, found " +
+                std::to_string(outputs.size()));
+  }
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     try {
       if (outputs[i].type() != DType::f32) {

@@ -24,8 +24,8 @@ std::span<const NodeGroup> all_node_groups();
 
 struct NodeSelection {
   std::vector<std::string> operators = {"MatMul", "Gemm"};
-  std::vector<NodeGroup> exclude;
-  std::string exclude_nodes;  // ECMAScript regular expression, found anywhere in a node's name; empty: none
+  std::vector<NodeGroup> exclude = {};
+  std::string exclude_nodes = {};  // ECMAScript regular expression, found anywhere in a node's name; empty: none
   // Also what follows the encoder (pooler, classifier). The encoder ends at the last LayerNormalization of a residual
   // sum; without one, all is encoder.
   bool heads = false;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/binding.h"
+#include "engine/operators/quantization.h"
 #include "sesame/error.h"
 
 namespace sesame::engine {
@@ -18,9 +19,11 @@ class LinearStep final : public Step {
 
   void infer(Inference& io) const override { infer_linear(io, linear_.in_features(), linear_.out_features()); }
 
+  std::size_t scratch_bytes(std::span<const Tensor>, std::span<const Tensor>) const override {
+    return has_tensor_grid() ? TensorGrid::bytes(linear_) : 0;
+  }
   std::size_t worker_scratch_bytes(std::span<const Tensor>, std::span<const Tensor>) const override {
-    if (!linear_.reads_quantized_rows()) return 0;
-    return kRowsPerItem * (Linear::quantized_row_bytes(linear_.in_features()) + sizeof(float));
+    return linear_.row_bytes() == 0 ? 0 : kRowsPerItem * (linear_.row_bytes() + sizeof(float));
   }
 
   std::size_t weight_bytes() const override { return linear_.weight_bytes(); }
@@ -28,36 +31,54 @@ class LinearStep final : public Step {
     return static_cast<double>(linear_.in_features()) * static_cast<double>(linear_.out_features());
   }
 
-  std::size_t items(const Execution& e, std::size_t) const override {
-    return (rows(e) + kRowsPerItem - 1) / kRowsPerItem;
+  // Before the product, the grid of all rows where they share one.
+  std::size_t phases() const override { return has_tensor_grid() ? 2 : 1; }
+
+  std::size_t items(const Execution& e, std::size_t phase) const override {
+    return phase + 1 < phases() ? 1 : (rows(e) + kRowsPerItem - 1) / kRowsPerItem;
   }
 
-  void run(const Execution& e, std::size_t, std::size_t item, int worker) const override {
+  void run(const Execution& e, std::size_t phase, std::size_t item, int worker) const override {
+    if (phase + 1 < phases()) return find_grid(e);
     const std::size_t begin = item * kRowsPerItem;
     const std::size_t count = std::min(kRowsPerItem, rows(e) - begin);
-    const std::size_t in = linear_.in_features();
-    const float* x = e.inputs[0].data<float>() + begin * in;
-    Rows input{x, static_cast<std::ptrdiff_t>(in)};
-    if (linear_.reads_quantized_rows())
-      quantize(e, x, count, e.worker_scratch[static_cast<std::size_t>(worker)], input);
+    const Rows input = make_rows(e, e.inputs[0].data<float>() + begin * linear_.in_features(), count,
+                                 e.worker_scratch[static_cast<std::size_t>(worker)]);
     linear_.run(*e.kernels, input, count, {}, e.outputs[0].data<float>() + begin * linear_.out_features(),
                 static_cast<std::ptrdiff_t>(linear_.out_features()));
   }
 
  private:
+  // In the step's scratch: one grid for all rows, and the sums that it starts from behind it.
+  struct TensorGrid {
+    DynamicParameters parameters;
+
+    static std::size_t bytes(const Linear& linear) {
+      return sizeof(TensorGrid) + kernels::round_up(linear.out_features(), kernels::kPanel) * sizeof(std::int32_t);
+    }
+    std::int32_t* sums() { return reinterpret_cast<std::int32_t*>(this + 1); }
+  };
+  static TensorGrid& grid(const Execution& e) { return *reinterpret_cast<TensorGrid*>(e.scratch); }
+
+  bool has_tensor_grid() const {
+    return linear_.precision() == LinearPrecision::int8 && linear_.scheme().rows == RowGrid::per_tensor;
+  }
+
   std::size_t rows(const Execution& e) const {
     return static_cast<std::size_t>(e.inputs[0].size()) / linear_.in_features();
   }
 
-  void quantize(const Execution& e, const float* x, std::size_t count, std::byte* scratch, Rows& input) const {
-    const std::size_t in = linear_.in_features();
-    const std::size_t stride = Linear::quantized_row_bytes(in);
-    auto* u8 = reinterpret_cast<std::uint8_t*>(scratch);
-    auto* scale = reinterpret_cast<float*>(scratch + kRowsPerItem * stride);
-    for (std::size_t m = 0; m < count; ++m) scale[m] = e.kernels->quantize_row_u8(x + m * in, in, u8 + m * stride);
-    input.u8 = u8;
-    input.ld_u8 = static_cast<std::ptrdiff_t>(stride);
-    input.scale = scale;
+  void find_grid(const Execution& e) const {
+    grid(e).parameters = dynamic_parameters(e.inputs[0].data<float>(), e.inputs[0].size());
+    linear_.init_sums(grid(e).parameters.zero_point, grid(e).sums());
+  }
+
+  Rows make_rows(const Execution& e, const float* x, std::size_t count, std::byte* scratch) const {
+    const auto ld = static_cast<std::ptrdiff_t>(linear_.in_features());
+    auto* scale = reinterpret_cast<float*>(scratch + kRowsPerItem * linear_.row_bytes());
+    if (!has_tensor_grid()) return linear_.make_rows(*e.kernels, x, ld, count, scratch, scale);
+    const DynamicParameters& p = grid(e).parameters;
+    return linear_.make_rows(*e.kernels, x, ld, count, p.scale, p.zero_point, grid(e).sums(), scratch, scale);
   }
 
   Linear linear_;
@@ -69,8 +90,8 @@ void infer_linear(Inference& io, std::size_t in_features, std::size_t out_featur
   const Tensor& x = io.input(0);
   if (x.type() != DType::f32) throw Error("expected float rows, found " + std::string(name(x.type())));
   if (x.rank() == 0 || x.shape().back() != static_cast<std::int64_t>(in_features)) {
-    throw Error("inner dimensions differ: rows " + to_string(x.shape()) + ", weight [" + std::to_string(in_features) + ", " +
-                std::to_string(out_features) + "]");
+    throw Error("inner dimensions differ: rows " + to_string(x.shape()) + ", weight [" + std::to_string(in_features) +
+                ", " + std::to_string(out_features) + "]");
   }
   Shape shape = x.shape();
   shape.back() = static_cast<std::int64_t>(out_features);
@@ -78,9 +99,7 @@ void infer_linear(Inference& io, std::size_t in_features, std::size_t out_featur
 }
 
 std::shared_ptr<const Step> make_linear_step(const Graph& graph, const Node& node) {
-  const bool int8 = node.attributes.text("precision", "fp32") == "int8";
-  return std::make_shared<LinearStep>(
-      Linear(linear_weights(graph, node), int8 ? LinearPrecision::int8 : LinearPrecision::fp32));
+  return std::make_shared<LinearStep>(Linear(linear_weights(graph, node), linear_scheme(node)));
 }
 
 void pack_linears(Graph& graph) {

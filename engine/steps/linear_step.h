@@ -8,8 +8,7 @@
 
 namespace sesame::engine {
 
-// Packs the node's weights. The node's attribute "precision" = "int8" (set by quantize_linears) packs them as int8;
-// rows are then quantized inside the step.
+// Packs the node's weights by its scheme (linear_scheme.h); rows are quantized inside the step.
 std::shared_ptr<const Step> make_linear_step(const Graph& graph, const Node& node);
 
 // The shape of a Linear's result. Throws Error when the rows do not fit.

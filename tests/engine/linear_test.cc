@@ -29,14 +29,9 @@ Tensor transposed(const Tensor& t) {
 std::vector<float> run(const Linear& linear, const Tensor& x, const kernels::Epilogue& epilogue = {}) {
   const auto rows = static_cast<std::size_t>(x.dim(0));
   const kernels::Table& table = kernels::table(kernels::default_isa());
-  const std::size_t in = linear.in_features();
-  const std::size_t stride = Linear::quantized_row_bytes(in);
-  Tensor u8 = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(rows * stride)});
+  std::vector<std::byte> made(rows * linear.row_bytes());
   std::vector<float> scale(rows);
-  Rows input{x.data<float>(), x.dim(1), u8.data<std::uint8_t>(), static_cast<std::ptrdiff_t>(stride), scale.data()};
-  for (std::size_t m = 0; m < rows; ++m) {
-    scale[m] = table.quantize_row_u8(x.data<float>() + m * in, in, u8.data<std::uint8_t>() + m * stride);
-  }
+  const Rows input = linear.make_rows(table, x.data<float>(), x.dim(1), rows, made.data(), scale.data());
   std::vector<float> y(rows * linear.out_features(), -99.0f);
   linear.run(table, input, rows, epilogue, y.data(), static_cast<std::ptrdiff_t>(linear.out_features()));
   return y;

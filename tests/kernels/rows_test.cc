@@ -84,16 +84,48 @@ void check_row_kernel(const RowKernel& k, const Table& t, const NamedRow& row) {
   CHECK(difference(want.data(), x.data(), n) == "");  // in place
 }
 
-void check_quantize(const Table& t, const NamedRow& row) {
-  const std::size_t n = row.x.size(), padded = (n + 3) / 4 * 4;
-  INFO("quantize_row_u8 at " << name(t.isa) << ", n " << n << ", " << row.name);
+// A quantizing kernel against its reference: same scale, same bytes, nothing beyond them.
+void check_quantize(const std::string& what, const NamedRow& row,
+                    const std::function<float(const float*, std::uint8_t*)>& kernel,
+                    const std::function<float(const float*, std::uint8_t*)>& reference) {
+  const std::size_t padded = (row.x.size() + 3) / 4 * 4;
+  INFO(what << ", n " << row.x.size() << ", " << row.name);
   Guarded<std::uint8_t> want(padded), got(padded);
-  const float want_scale = reference::quantize_row_u8(row.x.data(), n, want.data());
+  const float want_scale = reference(row.x.data(), want.data());
   Fenced<float> x(row.x);
-  const float got_scale = t.quantize_row_u8(x.data(), n, got.data());
+  const float got_scale = kernel(x.data(), got.data());
   CHECK(same_bits(want_scale, got_scale));
   CHECK(want.same_bytes(got));
   CHECK(got.intact());
+}
+
+void check_quantizing_kernels(const Table& t, const NamedRow& row) {
+  const std::size_t n = row.x.size();
+  check_quantize(
+      "quantize_row_u8 at " + std::string(name(t.isa)), row,
+      [&](const float* x, std::uint8_t* q) { return t.quantize_row_u8(x, n, q); },
+      [&](const float* x, std::uint8_t* q) { return reference::quantize_row_u8(x, n, q); });
+  Fenced<float> multiplier(normal_row(n, 55));
+  check_quantize(
+      "smooth_quantize_row_u8 at " + std::string(name(t.isa)), row,
+      [&](const float* x, std::uint8_t* q) { return t.smooth_quantize_row_u8(x, multiplier.data(), n, q); },
+      [&](const float* x, std::uint8_t* q) { return reference::smooth_quantize_row_u8(x, multiplier.data(), n, q); });
+  struct Grid {
+    float scale;
+    std::uint8_t zero_point;
+  };
+  for (const auto& [scale, zero] : {Grid{0.02f, 128}, Grid{0.0078f, 0}, Grid{0x1p-126f, 255}, Grid{3e38f, 7}}) {
+    for (const float* m : {static_cast<const float*>(nullptr), static_cast<const float*>(multiplier.data())}) {
+      check_quantize(
+          "static_quantize_row_u8 at " + std::string(name(t.isa)), row,
+          [&, s = scale, z = zero](const float* x, std::uint8_t* q) {
+            return t.static_quantize_row_u8(x, m, n, s, z, q);
+          },
+          [&, s = scale, z = zero](const float* x, std::uint8_t* q) {
+            return reference::static_quantize_row_u8(x, m, n, s, z, q);
+          });
+    }
+  }
 }
 
 void check_add_and_sum(const Table& t, const NamedRow& row) {
@@ -128,7 +160,7 @@ TEST_CASE("quantize_row_u8, add_row and sum_row give the reference's bits at eve
   for (std::size_t n : row_sizes()) {
     for (const NamedRow& row : rows_of(n)) {
       for (Isa isa : supported_isas()) {
-        check_quantize(table(isa), row);
+        check_quantizing_kernels(table(isa), row);
         check_add_and_sum(table(isa), row);
       }
     }
@@ -226,6 +258,17 @@ TEST_CASE("quantize_row_u8 on rows that can be checked by eye") {
       CHECK(same_bits(table(isa).quantize_row_u8(example.x.data(), example.x.size(), q.data()), example.scale));
       CHECK(q == example.q);
     }
+  }
+}
+
+TEST_CASE("static_quantize_row_u8 on a row that can be checked by eye") {
+  // Steps of 2 about 100: half a step to even, clamped on both sides, padding at zero.
+  const std::vector<float> x = {0, 1, 3, -1, 309, 311, 1e30f, -200, -202, -1e30f};
+  const std::vector<std::uint8_t> want = {100, 100, 102, 100, 254, 255, 255, 0, 0, 0, 100, 100};
+  for (Isa isa : supported_isas()) {
+    std::vector<std::uint8_t> q(12);
+    CHECK(table(isa).static_quantize_row_u8(x.data(), nullptr, x.size(), 2.0f, 100, q.data()) == 2.0f);
+    CHECK(q == want);
   }
 }
 

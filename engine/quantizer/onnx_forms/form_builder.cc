@@ -31,7 +31,15 @@ Tensor transposed_bytes(const Tensor& matrix) {
 }  // namespace
 
 FormBuilder::FormBuilder(Graph& graph, const OnnxFormOptions& options)
-    : graph_(graph), options_(options), opset_(graph.opsets.find(kOnnx)->second) {}
+    : graph_(graph), options_(options), opset_(graph.opsets.find(kOnnx)->second) {
+  for (const Node& node : graph.nodes) node_names_.insert(node.name);
+}
+
+std::string FormBuilder::unique(const std::string& node_name) {
+  std::string name = node_name;
+  for (int& n = copies_[node_name]; !node_names_.insert(name).second;) name = node_name + "_" + std::to_string(++n);
+  return name;
+}
 
 ValueId FormBuilder::add(std::string op, std::vector<ValueId> inputs, std::string output_name) {
   const ValueId out = value(output_name);
@@ -39,13 +47,13 @@ ValueId FormBuilder::add(std::string op, std::vector<ValueId> inputs, std::strin
   return out;
 }
 
-void FormBuilder::add(std::string op, std::vector<ValueId> inputs, std::vector<ValueId> outputs, std::string node_name,
-                      Attributes attributes, std::string_view domain) {
+void FormBuilder::add(std::string op, std::vector<ValueId> inputs, std::vector<ValueId> outputs,
+                      const std::string& node_name, Attributes attributes, std::string_view domain) {
   Node node;
   node.op = std::move(op);
   node.domain = domain;
   node.version = domain == kOnnx ? opset_ : 1;
-  node.name = std::move(node_name);
+  node.name = unique(node_name);
   node.inputs = std::move(inputs);
   node.outputs = std::move(outputs);
   node.attributes = std::move(attributes);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -30,7 +31,7 @@ class FormBuilder {
 
   // Appends a node with one new output, or with the outputs given; returns the first.
   ValueId add(std::string op, std::vector<ValueId> inputs, std::string output_name);
-  void add(std::string op, std::vector<ValueId> inputs, std::vector<ValueId> outputs, std::string node_name,
+  void add(std::string op, std::vector<ValueId> inputs, std::vector<ValueId> outputs, const std::string& node_name,
            Attributes attributes = {}, std::string_view domain = kOnnx);
   void keep(Node node) { nodes_.push_back(std::move(node)); }
   ValueId value(std::string name) { return graph_.add_value(std::move(name)); }
@@ -57,10 +58,15 @@ class FormBuilder {
  private:
   QuantizedValue constant(ValueId id, const IntegerRange& integers, std::optional<std::size_t> axis);
 
+  // ONNX Runtime refuses two nodes of one name.
+  std::string unique(const std::string& node_name);
+
   Graph& graph_;
   const OnnxFormOptions& options_;
   int opset_;
   std::vector<Node> nodes_;
+  std::set<std::string> node_names_;
+  std::map<std::string, int> copies_;  // of a node's name
   std::map<std::tuple<ValueId, DType, int, std::optional<std::size_t>>, QuantizedValue> constants_;
   std::map<ValueId, ValueId> transposed_;
   std::map<ValueId, QuantizedValue> parameters_;

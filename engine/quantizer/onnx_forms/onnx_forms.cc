@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/quantizer/onnx_forms/form_builder.h"
+#include "engine/quantizer/onnx_forms/scalar_sums.h"
 #include "engine/quantizer/onnx_forms/targets.h"
 #include "sesame/error.h"
 
@@ -72,13 +73,14 @@ std::vector<std::string> values_to_calibrate(const Graph& graph, const OnnxFormO
   return {names.begin(), names.end()};
 }
 
-OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& options, const Ranges& ranges) {
+OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& options, Ranges ranges) {
   check_opset(graph, options);
   Targets targets = find_targets(graph, options, &ranges);
   OnnxFormReport report{{}, std::move(targets.notes)};
   for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
     if (targets.roles[n] != Role::none) ++report.quantized[graph.nodes[n].op];
   }
+  align_scalar_sums(graph, targets.roles, ranges);
   FormBuilder builder(graph, options);
   switch (options.form) {
     case OnnxForm::integer_ops:

@@ -56,6 +56,6 @@ std::vector<std::string> values_to_calibrate(const Graph& graph, const OnnxFormO
 // them: one that adds an attention mask (numbers of -10,000 and beyond beside scores of a few units), and one under a
 // square root (a variance that is rounded to 0 is divided by).
 // Throws Error: an opset that does not have the form's operators, weights with NaN or infinity, an invalid expression.
-OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& options, const Ranges& ranges = {});
+OnnxFormReport to_onnx_form(Graph& graph, const OnnxFormOptions& options, Ranges ranges = {});
 
 }  // namespace sesame::engine

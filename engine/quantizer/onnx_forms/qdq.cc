@@ -32,10 +32,10 @@ class Qdq {
  private:
   bool is_integer(std::size_t n) const { return roles_[n] == Role::matmul || roles_[n] == Role::binary; }
 
-  void quantize(Node node, std::size_t n) {
-    const std::vector<ValueId> floats = node.inputs;
-    for (std::size_t i = 0; i < 2; ++i) node.inputs[i] = read(node, i);
-    if (node.is("Gemm") && node.input(2) != kNoValue) node.inputs[2] = read_bias(node, floats[0]);
+  void quantize(const Node& original, std::size_t n) {
+    Node node = original;
+    for (std::size_t i = 0; i < 2; ++i) node.inputs[i] = read(original, i);
+    if (node.is("Gemm") && node.input(2) != kNoValue) node.inputs[2] = read_bias(original);
     const ValueId out = node.outputs[0];
     if (roles_[n] == Role::matmul && !has_integer_reader(out)) return b_.keep(std::move(node));
     const ValueId result = b_.value(name(out) + "_float");
@@ -68,8 +68,9 @@ class Qdq {
     return it->second;
   }
 
-  ValueId read_bias(const Node& gemm, ValueId x) {
-    return dequantize(b_.bias(gemm, b_.parameters(x, ranges_), b_.weight(gemm)), name(gemm.input(2)), 0);
+  ValueId read_bias(const Node& gemm) {
+    const QuantizedValue x = b_.parameters(gemm.input(0), ranges_);
+    return dequantize(b_.bias(gemm, x, b_.weight(gemm)), name(gemm.input(2)), 0);
   }
 
   ValueId dequantize(const QuantizedValue& q, const std::string& base, std::optional<std::size_t> axis) {

@@ -18,13 +18,18 @@ bool is_constant_float(const Graph& graph, ValueId id) {
   return t && t.type() == DType::f32 && t.size() > 0;
 }
 
-// By value: whether it is made from learned numbers, a constant float tensor of more than one element. What is not is
-// the mask, or counts positions.
+// By value: whether it is made from learned numbers (a constant float tensor of more than one element) or from an input
+// of features, whose last dimension is declared. What is not is a mask, or counts positions.
 std::vector<bool> learned_values(const Graph& graph) {
   std::vector<bool> learned(graph.value_count(), false);
+  for (ValueId id : graph.inputs) {
+    const Value& input = graph.value(id);
+    learned[static_cast<std::size_t>(id)] = input.declared_type == DType::f32 && input.declared_shape &&
+                                            !input.declared_shape->empty() && input.declared_shape->back() > 0;
+  }
   for (std::size_t v = 0; v < learned.size(); ++v) {
     const Tensor& t = graph.constant(static_cast<ValueId>(v));
-    learned[v] = t && t.type() == DType::f32 && t.size() > 1;
+    if (t && t.type() == DType::f32 && t.size() > 1) learned[v] = true;
   }
   for (const Node& node : graph.nodes) {
     const bool from_learned = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
@@ -62,14 +67,20 @@ class Finder {
 
   bool is_static() const { return needs_ranges(options_.form); }
 
+  bool is_float(ValueId id) const {
+    return is_constant_float(graph_, id) || (id != kNoValue && probe_.shape(id) && probe_.type(id) == DType::f32);
+  }
   bool has_range(ValueId id) const {
-    if (ranges_ == nullptr) return id != kNoValue;
-    const auto it = id == kNoValue ? ranges_->end() : ranges_->find(graph_.value(id).name);
+    if (ranges_ == nullptr || graph_.is_constant(id)) return true;
+    const auto it = ranges_->find(graph_.value(id).name);
     return it != ranges_->end() && std::isfinite(it->second.low) && std::isfinite(it->second.high);
   }
-  bool is_float(ValueId id) const { return is_constant_float(graph_, id) || is_float_activation(id); }
-  bool is_float_activation(ValueId id) const {
-    return id != kNoValue && probe_.shape(id) && probe_.type(id) == DType::f32 && has_range(id);
+  // Both operands and the result.
+  bool all_float(const Node& node) const {
+    return is_float(node.input(0)) && is_float(node.input(1)) && is_float(node.outputs[0]);
+  }
+  bool all_have_ranges(const Node& node) const {
+    return has_range(node.input(0)) && has_range(node.input(1)) && has_range(node.outputs[0]);
   }
 
   Reason refuse_gather(const Node& node) const {
@@ -92,9 +103,8 @@ class Finder {
     if (graph_.is_constant(node.input(1)) && !is_constant_float(graph_, node.input(1))) return "";
     if (auto reason = refuse_weight(node)) return reason;
     if (graph_.is_constant(node.input(0))) return "its left operand is a constant";
-    if (is_static() && !(is_float(node.input(0)) && is_float(node.input(1)) && is_float_activation(node.outputs[0]))) {
-      return "the range or type of an operand is not known";
-    }
+    if (is_static() && !all_float(node)) return "the type of an operand is not known";
+    if (is_static() && !all_have_ranges(node)) return "the range of an operand is not known";
     return std::nullopt;
   }
 
@@ -113,16 +123,17 @@ class Finder {
   Reason refuse_binary(const Node& node) const {
     if (node.inputs.size() != 2 || !is_learned(node)) return "";
     if (!is_static()) return "only static forms have it in 8 bits";
-    const auto& readers = m_.uses().readers(node.outputs[0]);
-    if (!is_float(node.input(0)) || !is_float(node.input(1)) || !is_float_activation(node.outputs[0])) return "";
+    if (!all_float(node)) return "";
     for (ValueId id : node.inputs) {
       const bool is_mask = !learned_[static_cast<std::size_t>(id)] && !graph_.is_constant(id);
       if (node.is("Add") && is_mask) return "it adds a mask";
     }
+    const auto& readers = m_.uses().readers(node.outputs[0]);
     if (std::any_of(readers.begin(), readers.end(),
                     [&](int n) { return graph_.nodes[static_cast<std::size_t>(n)].is("Sqrt"); })) {
       return "a root is taken of it";
     }
+    if (!all_have_ranges(node)) return "the range of an operand is not known";
     return std::nullopt;
   }
 

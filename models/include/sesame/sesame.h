@@ -47,7 +47,8 @@ struct ModelOptions {
 class Model {
  public:
   // `path` is a folder in the Hugging Face layout (config.json, tokenizer files, model.onnx or onnx/model.onnx) or an
-  // .onnx file, which has no tokenizer of its own unless its folder does.
+  // .onnx file, which has no tokenizer of its own unless its folder does; or a packed model (.sesame), which holds all
+  // that it needs and is ready at once.
   static std::shared_ptr<const Model> load(const std::filesystem::path& path, const ModelOptions& options = {});
 
   // Labels by index, from config.json; "LABEL_i" where it names none. Empty when the model is no classifier.

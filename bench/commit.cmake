@@ -1,0 +1,15 @@
+# Writes OUT with the commit of the sources in SOURCE, and touches it only when that has changed.
+execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD OUTPUT_VARIABLE commit ERROR_QUIET
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND git -C ${SOURCE} diff --quiet HEAD RESULT_VARIABLE changed ERROR_QUIET)
+if(commit AND changed)
+  string(APPEND commit "+")
+endif()
+set(text "#define SESAME_COMMIT \"${commit}\"\n")
+set(known "")
+if(EXISTS ${OUT})
+  file(READ ${OUT} known)
+endif()
+if(NOT known STREQUAL text)
+  file(WRITE ${OUT} "${text}")
+endif()

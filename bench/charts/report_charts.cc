@@ -156,8 +156,10 @@ std::vector<Picture> pictures(const Report& report) {
                    [&](const Result& r) { return r.length == usual && r.batch == 1 && !r.rate; },
                    [](const Result& r) { return static_cast<double>(r.threads * r.instances); }));
   add("rate", waiting_by_rate(report));
-  for (const ProfileReport& each : report.profiles) {
-    all.push_back({"profile" + (all.size() > 9 ? std::to_string(all.size()) : ""), profile_picture(each)});
+  for (std::size_t i = 0; i < report.profiles.size(); ++i) {
+    std::string name = "profile";
+    if (i > 0) name.append("-").append(std::to_string(i + 1));
+    all.push_back({std::move(name), profile_picture(report.profiles[i])});
   }
   return all;
 }

@@ -13,6 +13,7 @@ TEST_CASE("ticks are round and cover the range") {
   CHECK(ticks(8, 600, 6, true) == std::vector<double>{10, 20, 50, 100, 200, 500});
   CHECK(tick_text(0.5) == "0.5");
   CHECK(tick_text(20000) == "20k");
+  CHECK(tick_text(-0.0) == "0");
 }
 
 TEST_CASE("an axis places values, also on a logarithmic scale") {
@@ -50,8 +51,10 @@ TEST_CASE("a report has the pictures that its results allow") {
   CHECK_THAT(all[0].svg, Contains("what the fp32 peak allows"));
   report.results[0].accuracy = 0.9;
   report.profiles.push_back({"m fp32", {{"a step", 1.5, 1}}});
+  report.profiles.push_back({"m int8", {{"a step", 0.5, 1}}});
   all = pictures(report);
-  REQUIRE(all.size() == 3);
+  REQUIRE(all.size() == 4);
+  CHECK(all[3].name == "profile-2");
   CHECK(all[0].name == "accuracy");
   CHECK_THAT(all[2].svg, Contains("1.500 ms, 100.0 %"));
 }

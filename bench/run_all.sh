@@ -7,10 +7,11 @@
 #   SESAME=build/release/sesame, SECONDS_EACH=2 (of a configuration and engine)
 set -eu
 cd "$(dirname "$0")/.."
-sesame=${SESAME:-build/release/sesame}
-data=${1:-${SESAME_SHARED:-../shared}/data}
+root=$PWD
+sesame=$(realpath "${SESAME:-build/release/sesame}")
+data=$(realpath -m "${1:-${SESAME_SHARED:-../shared}/data}")
 seconds=${SECONDS_EACH:-2}
-out=bench/results
+out=$root/bench/results
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
@@ -25,26 +26,30 @@ bench() {  # NAME MODEL... OPTIONS: a report of this name
   shift
   echo "== $name" >&2
   mkdir -p "$out/$name"
+  cd "$work"  # so that models go by their own names
   "$sesame" bench "$@" --peer onnxruntime --json "$out/$name.json" --markdown "$out/$name.md" --html "$out/$name.html" \
       --pictures "$out/$name"
+  cd "$root"
 }
 
-shapes="$work/distilbert $work/bert $work/minilm"
+ln -s "$root/models/intent" "$work/intent"
+if [ -d "$data/../models/sst2" ]; then ln -s "$data/../models/sst2" "$work/sst2"; fi
+
+shapes="distilbert bert minilm"
 # shellcheck disable=SC2086  # three models
 bench shapes $shapes --precision fp32,int8 --length 32,128 --seconds "$seconds" --warmup 3
-bench lengths "$work/distilbert" --precision fp32,int8 --length 8,16,32,64,128,384,512 --seconds "$seconds" --warmup 2 --profile
-bench batches "$work/distilbert" --precision int8 --batch 1,4,8,16,32 --length 128 --seconds "$seconds" --warmup 1
-bench threads "$work/distilbert" --precision int8 --length 128 --threads 1,2 --seconds "$seconds" --warmup 2
-bench instances "$work/distilbert" --precision int8 --length 128 --instances 1,2 --cores 1 --seconds "$seconds" --warmup 2
-bench rates "$work/distilbert" --precision int8 --length 32 --rate 20,50,80,100 --seconds "$((seconds * 2))" --warmup 2
+bench lengths distilbert --precision fp32,int8 --length 8,16,32,64,128,384,512 --seconds "$seconds" --warmup 2 --profile
+bench batches distilbert --precision int8 --batch 1,4,8,16,32 --length 128 --seconds "$seconds" --warmup 1
+bench threads distilbert --precision int8 --length 128 --threads 1,2 --seconds "$seconds" --warmup 2
+bench instances distilbert --precision int8 --length 128 --instances 1,2 --cores 1 --seconds "$seconds" --warmup 2
+bench rates distilbert --precision int8 --length 32 --rate 20,50,80,100 --seconds "$((seconds * 2))" --warmup 2
 
-intent=models/intent
-intent_data=models/intent/eval.tsv
+intent_data=$root/models/intent/eval.tsv
 if [ -f "$data/clinc150/data_oos_plus.json" ]; then intent_data=$data/clinc150/data_oos_plus.json; fi
-bench intent "$intent" --study intent --data "$intent_data"
+bench intent intent --study intent --data "$intent_data"
 if [ -d "$data/../models/sst2" ]; then
-  bench sst2 "$data/../models/sst2" --precision fp32,int8 --text --data "$data/sst2/dev.tsv" --batch 1,32 --warmup 2
-  bench sst2-sorted "$data/../models/sst2" --precision int8 --text --data "$data/sst2/dev.tsv" --batch 32 --order length \
+  bench sst2 sst2 --precision fp32,int8 --text --data "$data/sst2/dev.tsv" --batch 1,32 --warmup 2
+  bench sst2-sorted sst2 --precision int8 --text --data "$data/sst2/dev.tsv" --batch 32 --order length \
       --warmup 2
 fi
 

@@ -4,10 +4,10 @@
 
 namespace sesame::bench {
 
-void TaskAnswers::add(Contestant& engine, const std::string& precision, const std::string& format,
+void TaskAnswers::add(Contestant& engine, const std::string& precision, const std::string& format, std::size_t batch,
                       const std::function<void(double)>& tick) {
   const auto answer = [&](const TokenBatch& batch) { return engine.answer(batch); };
-  answers_.insert_or_assign({engine.facts().engine, precision, format}, answer_all(*task_, answer, tick));
+  answers_.insert_or_assign({engine.facts().engine, precision, format}, answer_all(*task_, batch, answer, tick));
 }
 
 void TaskAnswers::fill(Result& result) const {

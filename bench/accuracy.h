@@ -19,8 +19,8 @@ class TaskAnswers {
  public:
   TaskAnswers(const std::filesystem::path& data, const LoadedModel& model) : task_(make_task(data, model)) {}
 
-  // Asks the engine for all of the task. `format` as in Result.
-  void add(Contestant& engine, const std::string& precision, const std::string& format,
+  // Asks the engine for all of the task, `batch` rows at a time. `format` as in Result.
+  void add(Contestant& engine, const std::string& precision, const std::string& format, std::size_t batch,
            const std::function<void(double)>& tick);
 
   // Whether ours was asked in fp32, the precision that the others are compared with.

@@ -34,7 +34,7 @@ struct Peaks {
   std::optional<double> fp32;
   std::optional<double> bf16;
   std::optional<double> int8;
-  double clock_ghz = 0;    // of one busy core: a chain of additions, one a cycle
+  double clock_ghz = 0;    // of one busy core: a chain of multiplications
   double memory_read = 0;  // one stream over kStreamMib of memory
 };
 

@@ -30,7 +30,7 @@ std::string ranges_of(const std::vector<int>& cpus) {
 }
 
 ModelFile describe_file(const fs::path& path) {
-  ModelFile file{.path = path.string()};
+  ModelFile file{.path = path.string(), .mib = 0, .hash = {}};
   const fs::path onnx = locate_model(path).onnx;
   file.hash = hash_file(onnx);
   double bytes = static_cast<double>(fs::file_size(onnx));

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "models/calibration.h"
+#include "models/calibration_texts.h"
 #include "models/quantize_onnx.h"
 #include "sesame/error.h"
 
@@ -9,6 +11,9 @@ namespace sesame::bench {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kSamples = 128;  // as the published studies take
+constexpr std::uint64_t kSeed = 0;
 
 fs::path make_temporary_folder() {
   std::string name = (fs::temp_directory_path() / "sesame-bench-XXXXXX").string();
@@ -30,7 +35,13 @@ const fs::path& QuantizedCopies::folder(const std::string& form) {
   engine::OnnxFormOptions options;
   options.form = engine::parse_onnx_form(form);
   const fs::path folder = root_ / form;
-  models::quantize_to_onnx(model_, folder, options);
+  if (engine::needs_ranges(options.form) && !texts_) {
+    throw Error("--forms " + form + ": expected texts to calibrate on, with --calibration or --data");
+  }
+  models::quantize_to_onnx(model_, folder, options, [&](const auto& graph, const auto& values) {
+    const auto texts = models::read_calibration_texts(*texts_, kSamples, kSeed);
+    return models::observe_values(model_, graph, values, texts, {}).ranges();
+  });
   return folders_.emplace(form, folder).first->second;
 }
 

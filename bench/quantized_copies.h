@@ -3,24 +3,28 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace sesame::bench {
 
 class QuantizedCopies {
  public:
-  // `model` is a folder or an .onnx file. Nothing is written yet.
-  explicit QuantizedCopies(std::filesystem::path model) : model_(std::move(model)) {}
+  // `model` is a folder or an .onnx file. The static forms are calibrated on `texts` (models/calibration_texts.h).
+  // Nothing is written yet.
+  QuantizedCopies(std::filesystem::path model, std::optional<std::filesystem::path> texts)
+      : model_(std::move(model)), texts_(std::move(texts)) {}
   ~QuantizedCopies();
   QuantizedCopies(const QuantizedCopies&) = delete;  // it owns the files
   QuantizedCopies& operator=(const QuantizedCopies&) = delete;
 
   // The folder of the copy in this form ("integerops", "qdq", "qoperator"), config and tokenizer beside model.onnx.
-  // Throws Error for a model that can't be quantized so.
+  // Throws Error for a model that can't be quantized so, and for a static form without texts.
   const std::filesystem::path& folder(const std::string& form);
 
  private:
   std::filesystem::path model_;
+  std::optional<std::filesystem::path> texts_;
   std::filesystem::path root_;
   std::map<std::string, std::filesystem::path> folders_;
 };

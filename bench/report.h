@@ -57,6 +57,9 @@ struct Result {
   std::optional<Ratio> time_over_ours;      // of a peer: its time / ours, in turns, with the 95 % interval
 };
 
+// What a model takes to be shipped: our packed weights, or the file that a peer was given. 0 where neither is known.
+double size_mib(const Result& result);
+
 struct StepProfile {
   std::string step;         // operator, node and phase
   double milliseconds = 0;  // median over the runs

@@ -116,6 +116,8 @@ const Metric* find_metric(const std::vector<Metric>& metrics, std::string_view n
   return found == metrics.end() ? nullptr : &*found;
 }
 
+double size_mib(const Result& result) { return result.model_mib.value_or(result.file_mib.value_or(0)); }
+
 std::string fixed(double x, int digits) {
   char text[400];
   const auto result = std::to_chars(text, text + sizeof text, x, std::chars_format::fixed, digits);

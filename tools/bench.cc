@@ -57,15 +57,17 @@ bench::Report start_report(const BenchOptions& options) {
 }
 
 void print(const bench::Report& report) {
-  std::cout << bench::to_table(report.results);
+  std::cout << bench::machine_text(report.machine, report.peaks) << '\n' << bench::to_table(report.results);
   for (const std::string& each : report.warnings) std::cout << "warning: " << each << '\n';
   if (report.is_partial) std::cout << "partial: stopped before its end\n";
   for (const auto& each : report.profiles)
     std::cout << '\n' << each.what << '\n' << bench::to_table(each.steps) << each.note;
 }
 
-void print(const bench::StudyReport& study) {
-  std::cout << study.title << "\n\n" << bench::to_text(study.table);
+void print(const bench::Report& report, const bench::StudyReport& study) {
+  std::cout << bench::machine_text(report.machine, report.peaks) << '\n'
+            << study.title << "\n\n"
+            << bench::to_text(study.table);
   for (const std::string& each : study.notes) std::cout << "note: " << each << '\n';
 }
 
@@ -96,7 +98,6 @@ int run_bench(BenchOptions options) {
 
   bench::Report report = start_report(options);
   const bool quiet = options.files.json_to_stdout();
-  if (!quiet) std::cout << bench::machine_text(report.machine, report.peaks) << std::endl;
   ProgressBar bar;
   const bench::Progress progress = [&](const auto& what, double share) { bar.show(what, share); };
   if (options.study.empty()) {
@@ -112,7 +113,7 @@ int run_bench(BenchOptions options) {
     bar.clear();
     report.results = study.results;
     report.is_partial = was_interrupted();
-    if (!quiet) print(study);
+    if (!quiet) print(report, study);
     report.studies.push_back({study.title, study.table, study.notes});
   }
   write_report(options.files, report);

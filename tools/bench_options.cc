@@ -112,8 +112,7 @@ void add_study(CLI::App& command, BenchOptions& options) {
 }  // namespace
 
 void add_bench_options(CLI::App& command, BenchOptions& options) {
-  command.add_option("MODEL", options.models, "Folders in the Hugging Face layout, .onnx files, or packed models")
-      ->required();
+  command.add_option("MODEL", options.models, "Folders in the Hugging Face layout, .onnx files, or packed models")->required();
   add_grid(command, options);
   add_timing(command, options.grid.timing);
   add_workload(command, options);

@@ -48,6 +48,7 @@ std::vector<double> ticks(double low, double high, int count, bool log) {
 }
 
 std::string tick_text(double value) {
+  value += 0.0;  // no "-0"
   const char* unit = "";
   if (std::abs(value) >= 1e6) {
     value /= 1e6;

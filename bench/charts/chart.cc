@@ -43,6 +43,14 @@ std::string header(double height, const std::string& title) {
          text_at(kWidth / 2, 24, title, " text-anchor=\"middle\" font-size=\"15\" font-weight=\"bold\"");
 }
 
+// Names too long for their column lose their middle: what they are and where they end tells them apart.
+std::string shortened(const std::string& name) {
+  constexpr std::size_t kMost = 48;
+  constexpr std::size_t kStart = 14;
+  if (name.size() <= kMost) return name;
+  return name.substr(0, kStart) + "..." + name.substr(name.size() - (kMost - kStart - 3));
+}
+
 struct Range {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
@@ -73,8 +81,10 @@ class Drawing {
   }
 
   std::string svg() {
-    std::string text = header(kHeight, chart_.title) + axes();
-    for (std::size_t i = 0; i < chart_.series.size(); ++i) text += series(chart_.series[i], colour(i));
+    const auto names = std::ranges::count_if(chart_.series, [](const Series& each) { return !each.name.empty(); });
+    const double height = kHeight + kLegendRow * static_cast<double>((names + 1) / 2);
+    std::string text = header(height, chart_.title) + axes();
+    for (std::size_t i = 0; i < chart_.series.size(); ++i) text += series(chart_.series[i], colour(i), i % 2 == 0);
     return text + legend() + "</svg>\n";
   }
 
@@ -124,7 +134,8 @@ class Drawing {
            (series.is_dashed ? " stroke-dasharray=\"6 4\"" : "") + " points=\"" + coordinates + "\"/>\n";
   }
 
-  std::string series(const Series& series, const std::string& colour) const {
+  // Labels are above and below in turns, so that neighbours keep out of each other's way.
+  std::string series(const Series& series, const std::string& colour, bool is_above) const {
     std::string text = series.is_line && series.points.size() > 1 ? path(series, colour) : "";
     for (const Point& each : series.points) {
       const double radius = each.size > 0 ? kLargestDisc * std::sqrt(each.size / largest_) : 4;
@@ -135,24 +146,26 @@ class Drawing {
                 colour + "\" fill-opacity=\"" + (each.size > 0 ? "0.5" : "1") + "\"/>\n";
       }
       if (each.label.empty()) continue;
-      const bool is_right = x > kWidth * 0.7;  // then the label goes to the left
-      text += text_at(is_right ? x - radius - 4 : x + radius + 4, y + 4, each.label,
-                      is_right ? " font-size=\"11\" text-anchor=\"end\"" : " font-size=\"11\"");
+      const char* const anchor = x < kLeft + 110 ? "start" : x > kWidth - kRight - 110 ? "end" : "middle";
+      const double beside = is_above ? -radius - 5 : radius + 14;
+      text += text_at(x, y + beside, each.label, std::string(" font-size=\"11\" text-anchor=\"") + anchor + "\"");
     }
     return text;
   }
 
+  // Below the picture, where no line can run through it: two columns.
   std::string legend() const {
     std::string text;
-    double y = kTop + 14;
+    std::size_t place = 0;
     for (std::size_t i = 0; i < chart_.series.size(); ++i) {
       const Series& each = chart_.series[i];
       if (each.name.empty()) continue;
+      const double x = place % 2 == 0 ? kLeft : (kLeft + kWidth - kRight) / 2;
+      const double y = kHeight + 6 + kLegendRow * static_cast<double>(place / 2);
       const std::string stroke = std::string("stroke-width=\"2\" stroke=\"") + colour(i) + "\"";
-      text +=
-          line_at(kLeft + 12, y - 4, kLeft + 36, y - 4, stroke + (each.is_dashed ? " stroke-dasharray=\"6 4\"" : ""));
-      text += text_at(kLeft + 42, y, each.name);
-      y += kLegendRow;
+      text += line_at(x, y - 4, x + 24, y - 4, stroke + (each.is_dashed ? " stroke-dasharray=\"6 4\"" : ""));
+      text += text_at(x + 30, y, each.name);
+      ++place;
     }
     return text;
   }
@@ -205,7 +218,7 @@ std::string bars_to_svg(const std::string& title, const std::vector<Bar>& bars) 
   double y = kTop;
   for (const Bar& each : bars) {
     const double width = most > 0 ? (kWidth - kNames - kTexts) * each.value / most : 0;
-    text += text_at(kNames - 8, y + 13, each.name, " text-anchor=\"end\" font-size=\"11\"");
+    text += text_at(kNames - 8, y + 13, shortened(each.name), " text-anchor=\"end\" font-size=\"11\"");
     text += "<rect x=\"" + number(kNames) + "\" y=\"" + number(y + 3) + "\" width=\"" + number(width) +
             "\" height=\"13\" fill=\"" + colour(0) + "\"/>\n";
     text += text_at(kNames + width + 6, y + 13, each.text, " font-size=\"11\"");

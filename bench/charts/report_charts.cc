@@ -93,7 +93,7 @@ Chart accuracy_by_latency(const Report& report) {
   std::set<std::string> seen;  // the first configuration of each stands for it
   for (const Result& each : report.results) {
     if (!each.accuracy || !seen.insert(series_name(each)).second) continue;
-    const double size = each.file_mib.value_or(each.model_mib.value_or(0));
+    const double size = size_mib(each);
     chart.series.push_back({.name = {},
                             .points = {{each.latency_ms.p50, *each.accuracy * 100, size, series_name(each)}},
                             .is_line = false});
@@ -156,8 +156,10 @@ std::vector<Picture> pictures(const Report& report) {
                    [&](const Result& r) { return r.length == usual && r.batch == 1 && !r.rate; },
                    [](const Result& r) { return static_cast<double>(r.threads * r.instances); }));
   add("rate", waiting_by_rate(report));
-  for (const ProfileReport& each : report.profiles) {
-    all.push_back({"profile" + (all.size() > 9 ? std::to_string(all.size()) : ""), profile_picture(each)});
+  for (std::size_t i = 0; i < report.profiles.size(); ++i) {
+    std::string name = "profile";
+    if (i > 0) name.append("-").append(std::to_string(i + 1));
+    all.push_back({std::move(name), profile_picture(report.profiles[i])});
   }
   return all;
 }

@@ -8,7 +8,7 @@ namespace {
 constexpr const char* kQuery = "What is the pin number for my account?";
 
 std::vector<std::string> row(const Result& result, const std::string& machine) {
-  const double mb = result.file_mib.value_or(0) * 0x1p20 / 1e6;
+  const double mb = size_mib(result) * 0x1p20 / 1e6;
   return {engine_name(result),
           machine,
           fixed(mb, 2),
@@ -42,9 +42,9 @@ StudyReport intent_study(const StudyOptions& options, const Machine& machine, co
   for (const auto& each : published_rows("intent_study")) {
     report.table.rows.push_back({each[0], "published, machine not named", each[1], each[2], each[3], each[4], ""});
   }
-  report.notes.push_back(
-      "the query \"" + std::string(kQuery) + "\", threads " + std::to_string(grid.threads[0]) +
-      "; tokenizing is part of our time and not of the peers'; the size is that of the model's file");
+  report.notes.push_back("the query \"" + std::string(kQuery) + "\", threads " + std::to_string(grid.threads[0]) +
+                         "; tokenizing is part of our time and not of the peers'; the size is that of the peers' file, "
+                         "and of our packed weights");
   if (!options.data) report.notes.emplace_back("accuracy needs --data data_oos_plus.json");
   return report;
 }

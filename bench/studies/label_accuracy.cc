@@ -43,7 +43,8 @@ std::vector<std::size_t> peer_labels_one_by_one(const Subject& subject, const Pe
                                                 std::span<const models::LabelledText> data, int threads) {
   check_classifier(subject);
   const LoadedModel& model = subject.model->loaded();
-  QuantizedCopies copies(model.onnx_file);  // none is made: ONNX Runtime reads the same file
+  if (!model.tokenizer) throw Error(subject.path + ": expected a tokenizer beside the model, found none");
+  QuantizedCopies copies(model.onnx_file, std::nullopt);  // none is made: ONNX Runtime reads the same file
   PeerEntry entry = peer_entries(peers, subject, copies).at(0);
   entry.model.threads = threads;
   PeerContestant peer(entry.argv, {}, entry.model);

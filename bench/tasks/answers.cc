@@ -8,8 +8,6 @@
 namespace sesame::bench {
 namespace {
 
-constexpr std::size_t kBatch = 16;
-
 TokenBatch make_batch(std::span<const TokenRow> rows) {
   TokenBatch batch;
   for (const TokenRow& each : rows) batch.add(each.ids, each.type_ids);
@@ -33,12 +31,13 @@ std::vector<RowOutput> outputs_of_row(const std::vector<NamedOutput>& outputs, s
 
 }  // namespace
 
-Answers answer_all(const Task& task, const std::function<std::vector<NamedOutput>(const TokenBatch&)>& answer,
+Answers answer_all(const Task& task, std::size_t batch,
+                   const std::function<std::vector<NamedOutput>(const TokenBatch&)>& answer,
                    const std::function<void(double)>& tick) {
   Answers answers;
   const std::span<const TokenRow> rows = task.rows();
-  for (std::size_t begin = 0; begin < rows.size(); begin += kBatch) {
-    const auto some = rows.subspan(begin, std::min(kBatch, rows.size() - begin));
+  for (std::size_t begin = 0; begin < rows.size(); begin += batch) {
+    const auto some = rows.subspan(begin, std::min(batch, rows.size() - begin));
     const auto outputs = answer(make_batch(some));
     for (std::size_t i = 0; i < some.size(); ++i) {
       const auto own = outputs_of_row(outputs, i, some.size(), some[i].ids.size(), task.is_over_positions());

@@ -60,8 +60,9 @@ class Task {
 // hidden states for sentence pairs with a score where it has no head. Throws Error when the two do not go together.
 std::unique_ptr<Task> make_task(const std::filesystem::path& data, const LoadedModel& model);
 
-// Asks for all rows, in batches. `answer` gives the float outputs for a batch, padded on the right.
-Answers answer_all(const Task& task, const std::function<std::vector<NamedOutput>(const TokenBatch&)>& answer,
+// Asks for all rows, `batch` at a time. `answer` gives the float outputs for a batch, padded on the right.
+Answers answer_all(const Task& task, std::size_t batch,
+                   const std::function<std::vector<NamedOutput>(const TokenBatch&)>& answer,
                    const std::function<void(double)>& tick);
 
 // How an answer differs from fp32's: "agreement" of the decisions, "logit_error" (largest), "snr_db" (of all kept

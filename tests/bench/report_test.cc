@@ -26,6 +26,7 @@ Report example() {
   result.runs = 100;
   result.latency_ms = {.mean = 1.5, .std = 0.25, .min = 1, .p50 = 1.25, .p90 = 2, .p99 = 3};
   result.accuracy = 0.8375;
+  result.metrics = {{"accuracy", 0.8375}};
   report.results = {result};
   return report;
 }
@@ -40,21 +41,22 @@ std::vector<std::string> keys(const nlohmann::ordered_json& object) {
 
 TEST_CASE("the JSON report has the published fields") {
   const auto json = nlohmann::ordered_json::parse(to_json(example()));
-  CHECK(keys(json) == std::vector<std::string>{"schema", "machine", "results", "warnings", "partial"});
+  CHECK(keys(json) == std::vector<std::string>{"schema", "machine", "results", "warnings", "partial", "provenance",
+                                               "profiles", "studies"});
   CHECK(json["schema"] == 1);
   CHECK(json["machine"]["peak_gmacs"]["fp32"] == 50);
   CHECK(json["machine"]["peak_gmacs"]["bf16"].is_null());
   CHECK(json["machine"]["peak_gmacs"]["int8"] == 100.5);
   REQUIRE(json["results"].size() == 1);
   CHECK(keys(json["results"][0]) ==
-        std::vector<std::string>{"model",         "engine",        "precision",         "isa",
-                                 "batch",         "length",        "threads",           "runs",
-                                 "latency_ms",    "samples_per_s", "tokens_per_s",      "gmacs",
-                                 "gmacs_per_s",   "peak_share",    "model_mib",         "peak_rss_mib",
-                                 "load_ms",       "accuracy",      "accuracy_in_scope", "agreement",
-                                 "version",       "format",        "instances",         "cpus",
-                                 "rate",          "tokens",        "padded_tokens",     "metrics",
-                                 "time_over_ours"});
+        std::vector<std::string>{"model",       "engine",        "precision",         "isa",
+                                 "batch",       "length",        "threads",           "runs",
+                                 "latency_ms",  "samples_per_s", "tokens_per_s",      "gmacs",
+                                 "gmacs_per_s", "peak_share",    "model_mib",         "peak_rss_mib",
+                                 "load_ms",     "accuracy",      "accuracy_in_scope", "agreement",
+                                 "version",     "format",        "instances",         "cpus",
+                                 "rate",        "tokens",        "padded_tokens",     "file_mib",
+                                 "metrics",     "time_over_ours"});
   CHECK(keys(json["results"][0]["latency_ms"]) == std::vector<std::string>{"mean", "std", "min", "p50", "p90", "p99"});
   CHECK(json["results"][0]["length"] == 32);
   CHECK(json["results"][0]["accuracy"] == 0.8375);

@@ -169,3 +169,28 @@ TEST_CASE("bench serves requests that arrive") {
   CHECK(results[1].at("runs") == 20);
   CHECK(results[1].at("latency_ms").at("p50") > 0);
 }
+
+TEST_CASE("bench measures a published study and writes the report in every form") {
+  const TemporaryFolder folder;
+  write_below(folder, "data.tsv", "what's my balance\tbalance\nset an alarm for six\talarm\n");
+  const auto path = [&](const char* name) { return (folder / name).string(); };
+  const Ran ran = run_command({"bench", kIntent, "--study", "intent", "--data", path("data.tsv"), "--runs", "5",
+                               "--json", path("r.json"), "--markdown", path("r.md"), "--html", path("r.html"),
+                               "--pictures", path("pictures")});
+  CAPTURE(ran.err);
+  REQUIRE(ran.code == 0);
+  CHECK(ran.out.find("Distillation + ORT (dynamic int8)") != std::string::npos);  // published, beside ours
+  CHECK(ran.out.find("sesame int8") != std::string::npos);
+  const auto json = nlohmann::json::parse(content_of(path("r.json")));
+  CHECK(json.at("studies").at(0).at("rows").size() == 8);
+  CHECK(json.at("results").at(0).at("runs") == 5);
+  CHECK(json.at("provenance").at("command").get<std::string>().find("--study intent") != std::string::npos);
+  CHECK(json.at("provenance").at("models").at(0).at("fnv1a").get<std::string>().size() == 16);
+  CHECK(json.at("machine").at("clock_ghz") > 0.1);
+  CHECK(json.at("machine").at("clock_ghz") < 8);
+  CHECK(content_of(path("r.md")).find("| variant | machine |") != std::string::npos);
+  CHECK(content_of(path("pictures/accuracy.svg")).find("<svg") == 0);
+  const Ran unknown = run_command({"bench", kIntent, "--study", "none"});
+  CHECK(unknown.code == 1);
+  CHECK(unknown.has_one_error_line());
+}

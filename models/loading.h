@@ -33,6 +33,9 @@ SourceModel read_source(const std::filesystem::path& path);
 // A precision on load: marks the encoder's Linears (engine/quantize_linears.h) and, for int8, equalizes its attention.
 void quantize_graph(engine::Graph& graph, Precision precision);
 
+// What `automatic` attention is beside Linears of a precision that is not automatic; another is what was asked for.
+AttentionPrecision attention_beside(Precision linears, AttentionPrecision asked);
+
 // Recognises the graph's encoders, packs its Linears and plans. Throws Error, the file's name first.
 std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine::Graph graph, Precision precision,
                                                 AttentionPrecision attention,

@@ -18,10 +18,10 @@
 #include "engine/steps/linear_step.h"
 #include "engine/steps/quantized_linear_step.h"
 #include "models/equalization.h"
+#include "models/graph_quantization.h"
 #include "models/loading.h"
 #include "models/model_location.h"
 #include "models/packed_model.h"
-#include "models/graph_quantization.h"
 
 namespace sesame {
 
@@ -107,12 +107,6 @@ std::size_t memory_of(const engine::Plan& plan) {
   return bytes;
 }
 
-AttentionPrecision resolve(AttentionPrecision asked, Precision linears) {
-  if (asked != AttentionPrecision::automatic) return asked;
-  if (linears == Precision::int8) return AttentionPrecision::int8;
-  return linears == Precision::bf16 ? AttentionPrecision::bf16 : AttentionPrecision::fp32;
-}
-
 // In place of an operator that there is none for.
 class MissingStep final : public engine::Operator {
  public:
@@ -153,7 +147,7 @@ void plan_graph(LoadedModel& model, engine::Graph graph, AttentionPrecision atte
       model.token_type_ids >= 0 &&
       indexes_one_row(graph, engine::Uses(graph), graph.inputs[static_cast<std::size_t>(model.token_type_ids)]);
   const std::optional<std::size_t> class_count = classes(graph, engine::ShapeProbe(graph));
-  model.recognition = models::recognise_encoders(graph, resolve(attention, model.precision));
+  model.recognition = models::recognise_encoders(graph, attention_beside(model.precision, attention));
   if (missing == MissingOperators::described) describe_missing(graph, model.recognition);
   if (class_count) model.labels = make_labels(model.config, *class_count);
   engine::pack_linears(graph);
@@ -189,6 +183,12 @@ void quantize_graph(engine::Graph& graph, Precision precision) {
   if (precision != Precision::int8) return;
   engine::quantize_linears(graph);
   models::equalize_attention(graph);
+}
+
+AttentionPrecision attention_beside(Precision linears, AttentionPrecision asked) {
+  if (asked != AttentionPrecision::automatic) return asked;
+  if (linears == Precision::int8) return AttentionPrecision::int8;
+  return linears == Precision::bf16 ? AttentionPrecision::bf16 : AttentionPrecision::fp32;
 }
 
 std::shared_ptr<const LoadedModel> finish_model(const LoadedModel& model, engine::Graph graph, Precision precision,

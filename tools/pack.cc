@@ -31,12 +31,9 @@ constexpr const char* kExamples =
 int run_pack(const PackOptions& options) {
   SourceModel source = read_source(options.model);
   const Precision asked = parse_precision(options.precision);
-  const Precision precision = asked == Precision::int8 ? Precision::int8 : Precision::fp32;
-  if (precision == Precision::int8) quantize_graph(source.graph);
-  const bool int8_attention = options.attention == AttentionPrecision::int8 ||
-                              (options.attention == AttentionPrecision::automatic && precision == Precision::int8);
-  models::write_packed_model(source, source.graph,
-                             {precision, int8_attention ? AttentionPrecision::int8 : AttentionPrecision::fp32},
+  const Precision precision = asked == Precision::automatic ? Precision::fp32 : asked;
+  quantize_graph(source.graph, precision);
+  models::write_packed_model(source, source.graph, {precision, attention_beside(precision, options.attention)},
                              options.out);
   std::printf("%s: packed in %s\n", options.out.c_str(), std::string(name(precision)).c_str());
   return 0;

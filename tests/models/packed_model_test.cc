@@ -18,8 +18,8 @@ const fs::path kIntent = fs::path(SESAME_SOURCE_DIR) / "models" / "intent";
 
 fs::path pack(const TemporaryFolder& folder, Precision precision, const std::string& name = "m.sesame") {
   SourceModel source = read_source(kIntent);
-  if (precision == Precision::int8) quantize_graph(source.graph);
-  const auto attention = precision == Precision::int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32;
+  quantize_graph(source.graph, precision);
+  const auto attention = attention_beside(precision, AttentionPrecision::automatic);
   write_packed_model(source, source.graph, {precision, attention, {}}, folder / name);
   return folder / name;
 }
@@ -132,7 +132,7 @@ TEST_CASE("A weight that is no number is named, and no file is left") {
     node.inputs[1] = source.graph.add_constant("the weight", weight);
     break;
   }
-  quantize_graph(source.graph);
+  quantize_graph(source.graph, Precision::int8);
   CHECK_THROWS_WITH(
       write_packed_model(source, source.graph, {Precision::int8, AttentionPrecision::int8, {}}, folder / "m"),
       Catch::Contains("the weight") && Catch::Contains("element 7") && Catch::Contains("nan"));

@@ -70,7 +70,7 @@ struct Problem {
     a.keys = keys.size();
     a.head_dim = kHeadDim;
     a.bias = mask_bias;
-    const std::size_t bytes = relative_scratch(relative, a.queries, a.keys, kHeadDim);
+    const std::size_t bytes = relative_scratch(relative, a.queries, a.keys);
     const Tensor scratch = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(bytes)});
     add_relative_scores(relative, 0, {queries, keys}, kernels, static_cast<std::byte*>(scratch.raw()), a);
     std::vector<float> scores;

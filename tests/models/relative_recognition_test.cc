@@ -101,7 +101,8 @@ TEST_CASE("A DeBERTa gives a text the same bits in every batch and padding") {
   const Sequences texts = made_up({9, 4, 17}, 120);
   for (bool int8 : {false, true}) {
     const Prepared model =
-        prepare(graph, {.int8 = int8, .attention = int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32});
+        prepare(graph, {.linears = int8 ? engine::LinearPrecision::int8 : engine::LinearPrecision::fp32,
+                        .attention = int8 ? AttentionPrecision::int8 : AttentionPrecision::fp32});
     CHECK(model.recognition.layers_recognised == 2);
     for (int threads : {1, 3}) {
       const engine::RunnerOptions options{.threads = threads, .padded_positions = false};

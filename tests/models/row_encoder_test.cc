@@ -47,13 +47,14 @@ TEST_CASE("Encoders of other shapes give what their graphs give operator by oper
     const Graph graph = EncoderGraph(shape.style).graph();
     const auto inputs = inputs_of(graph, kTexts, kLength);
     for (const bool int8 : {false, true}) {
-      const Prepared fused = prepare(graph, {.int8 = int8});
+      const auto linears = int8 ? engine::LinearPrecision::int8 : engine::LinearPrecision::fp32;
+      const Prepared fused = prepare(graph, {.linears = linears});
       CHECK(fused.recognition.layers_recognised == 2);
       CHECK(fused.recognition.unfused.empty());
       CHECK(row_encoders(*fused.plan) == 1);
       CHECK(test::count(fused.plan->graph(), "Softmax") == 0);
       CHECK(test::count(fused.plan->graph(), "LayerNormalization") == 0);
-      const auto want = run(*prepare(graph, {.int8 = int8, .recognise = false}).plan, inputs);
+      const auto want = run(*prepare(graph, {.linears = linears, .recognise = false}).plan, inputs);
       const auto got = run(*fused.plan, inputs);
       REQUIRE(got.size() == want.size());
       const engine::Comparison c = engine::compare(got[0], want[0], {.absolute = 1e-5, .relative = int8 ? 2e-2 : 1e-4});
@@ -68,7 +69,8 @@ TEST_CASE("A text's answer is the same bits whatever its batch, padding, threads
     INFO(shape.what);
     const bool masked = shape.style.mask != EncoderStyle::MaskIs::none;
     const Graph graph = EncoderGraph(shape.style).graph();
-    for (const How how : {How{}, How{.int8 = true, .attention = AttentionPrecision::int8}}) {
+    for (const How how : {How{}, How{.linears = engine::LinearPrecision::bf16, .attention = AttentionPrecision::bf16},
+                          How{.linears = engine::LinearPrecision::int8, .attention = AttentionPrecision::int8}}) {
       const Prepared fused = prepare(graph, how);
       for (std::size_t b = 0; b < kTexts.size(); ++b) {
         const std::size_t tokens = kTexts[b].size();

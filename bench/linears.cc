@@ -47,22 +47,6 @@ class Linears {
         scratch_(engine::Tensor::allocate_arena(BlockRows::bytes(widths_))),
         block_(BlockRows::at(static_cast<std::byte*>(scratch_.raw()), widths_)) {}
 
-  double multiply_adds() const {
-    double total = 0;
-    for (std::size_t l = 0; l < encoder_.layers.size(); ++l) {
-      const models::EncoderLayer& layer = encoder_.layers[l];
-      const bool pruned = encoder_.first_row_only && l + 1 == encoder_.layers.size();
-      const auto size = [](const engine::Linear& linear, std::size_t first) {
-        return static_cast<double>(linear.in_features() * (linear.out_features() - first));
-      };
-      const std::size_t first = pruned ? layer.query_key_value.part_offset(1) : 0;
-      total += static_cast<double>(rows_) * size(layer.query_key_value, first) +
-               static_cast<double>(pruned ? sequences_ : rows_) *
-                   (size(layer.attn_out, 0) + size(layer.ffn_in, 0) + size(layer.ffn_out, 0));
-    }
-    return total;
-  }
-
   // Once over all weights; the time it took, in milliseconds, without that of making rows.
   double run() const {
     double total = for_blocks(rows_, [&](std::size_t begin, std::size_t count) { return project(0, begin, count); });
@@ -117,24 +101,6 @@ class Linears {
   BlockRows block_;
 };
 
-// The best of a few runs of a fraction of a millisecond.
-double peak_macs_per_ms(engine::LinearPrecision precision) {
-  const kernels::Table& table = kernels::table(kernels::default_isa());
-  constexpr std::size_t kIterations = 1 << 15;
-  alignas(64) float floats[64] = {};
-  alignas(64) std::int32_t ints[64] = {};
-  double best = 0;
-  for (int i = 0; i < 5; ++i) {
-    double macs = 0;
-    const double ms = time_once([&] {
-      macs = precision == engine::LinearPrecision::int8 ? table.peak_u8s8(kIterations, ints)
-                                                        : table.peak_f32(kIterations, floats);
-    });
-    best = std::max(best, macs / ms);
-  }
-  return best;
-}
-
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   return quantile(values, 0.5);
@@ -148,28 +114,20 @@ LinearsAlone time_linears(const LoadedModel& model, const TokenBatch& batch, int
   engine::Runner runner(*model.plan, {.threads = 1, .padded_positions = false});
   const auto inputs = make_inputs(model, batch);
   const Encoder& encoder = *encoder_of(model);
-  const engine::LinearPrecision precision = encoder.layers[0].ffn_in.precision();
   const Linears linears(encoder, batch.ids.size(), batch.size());
-  const std::vector<std::size_t> lengths(batch.size(), batch.ids.size() / batch.size());
-  const double pass_macs = models::multiply_adds(encoder, lengths), linear_macs = linears.multiply_adds();
-  std::vector<double> alone, pass, alone_share, pass_share;
+  std::vector<double> alone, pass;
   for (int i = -3; i < runs; ++i) {
-    const double peak = peak_macs_per_ms(precision);
     const double linears_time = linears.run(), pass_time = time_once([&] { runner.run(inputs); });
     if (i < 0) continue;  // warm-up
     alone.push_back(linears_time);
     pass.push_back(pass_time);
-    alone_share.push_back(linear_macs / linears_time / peak);
-    pass_share.push_back(pass_macs / pass_time / peak);
   }
-  return {median(std::move(alone)), median(std::move(pass)), median(std::move(alone_share)),
-          median(std::move(pass_share))};
+  return {median(std::move(alone)), median(std::move(pass))};
 }
 
 std::string to_line(const LinearsAlone& times) {
-  return "linear GEMMs alone: " + fixed(times.linears, 3) + " ms, " + fixed(times.linears_share * 100, 1) +
-         " % of the peak at that time; the pass, in turn with them: " + fixed(times.pass, 3) + " ms, " +
-         fixed(times.pass_share * 100, 1) + " %, " + fixed(times.pass / times.linears, 3) + " times as long\n";
+  return "the pass: " + fixed(times.pass, 3) + " ms, " + fixed(times.pass / times.linears, 3) +
+         " times its linear GEMMs alone, in turn with it: " + fixed(times.linears, 3) + " ms\n";
 }
 
 }  // namespace sesame::bench

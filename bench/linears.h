@@ -9,10 +9,8 @@ namespace sesame::bench {
 
 // Medians over the runs.
 struct LinearsAlone {
-  double linears = 0;        // milliseconds
-  double pass = 0;           // milliseconds of the whole pass
-  double linears_share = 0;  // of the peak just before each run: clocks drift by more than what is measured here
-  double pass_share = 0;
+  double linears = 0;  // milliseconds
+  double pass = 0;     // milliseconds of the whole pass
 };
 
 bool has_encoder(const LoadedModel& model);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/linear_scheme.h"
 #include "models/layer_pattern.h"
 
 namespace sesame::models {
@@ -81,6 +82,9 @@ std::optional<std::vector<ValueId>> RowGraph::operands(const Node& node) const {
   if (width == 0) return std::nullopt;
   const bool has_rows = this->width(node.input(0)) != 0;
   const std::vector<ValueId> first = {node.input(0)};
+  // A grid that all rows share is no row's own.
+  if (node.is("Linear", kSesame) && engine::linear_scheme(node).rows == engine::RowGrid::per_tensor)
+    return std::nullopt;
   if (node.is("Linear", kSesame) || node.is("Relu") || node.is("Tanh"))
     return has_rows ? std::optional(first) : std::nullopt;
   if (node.is("Gelu")) {

@@ -15,6 +15,7 @@ out=$root/bench/results
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
+ln -s "$out" "$work/results"  # so that reports name no folder of this machine
 [ -d bench/peers/onnxruntime/node_modules ] || bench/peers/onnxruntime/install.sh
 
 for shape in distilbert bert minilm; do
@@ -27,8 +28,8 @@ bench() {  # NAME MODEL... OPTIONS: a report of this name
   echo "== $name" >&2
   mkdir -p "$out/$name"
   cd "$work"  # so that models go by their own names
-  "$sesame" bench "$@" --peer onnxruntime --json "$out/$name.json" --markdown "$out/$name.md" --html "$out/$name.html" \
-      --pictures "$out/$name"
+  "$sesame" bench "$@" --peer onnxruntime --json "results/$name.json" --markdown "results/$name.md" \
+      --html "results/$name.html" --pictures "results/$name"
   cd "$root"
 }
 
@@ -44,19 +45,25 @@ bench threads distilbert --precision int8 --length 128 --threads 1,2 --seconds "
 bench instances distilbert --precision int8 --length 128 --instances 1,2 --cores 1 --seconds "$seconds" --warmup 2
 bench rates distilbert --precision int8 --length 32 --rate 20,50,80,100 --seconds "$((seconds * 2))" --warmup 2
 
-intent_data=$root/models/intent/eval.tsv
-if [ -f "$data/clinc150/data_oos_plus.json" ]; then intent_data=$data/clinc150/data_oos_plus.json; fi
+ln -s "$data" "$work/data"
+intent_data=intent/eval.tsv
+if [ -f "$data/clinc150/data_oos_plus.json" ]; then intent_data=data/clinc150/data_oos_plus.json; fi
 bench intent intent --study intent --data "$intent_data"
 if [ -d "$data/../models/sst2" ]; then
-  bench sst2 sst2 --precision fp32,int8 --text --data "$data/sst2/dev.tsv" --batch 1,32 --warmup 2
-  bench sst2-sorted sst2 --precision int8 --text --data "$data/sst2/dev.tsv" --batch 32 --order length \
+  bench sst2 sst2 --precision fp32,int8 --text --data data/sst2/dev.tsv --batch 1,32 --warmup 2
+  bench sst2-sorted sst2 --precision int8 --text --data data/sst2/dev.tsv --batch 32 --order length \
       --warmup 2
 fi
 
 # The table of the README, between its markers, from the first report.
 if grep -q '<!-- bench -->' README.md; then
-  awk -v table="$out/shapes.md" '
-    /<!-- bench -->/ { print; print ""; while ((getline line < table) > 0) if (line !~ /^## /) print line; skip = 1 }
+  # Machine, then model, engine, precision, length, p50, share of the peak, ratio and RSS; how it was made is in the report.
+  awk -F'|' '
+    /^## / || /^\| how/ { if (/how/) exit; next }
+    NF > 15 { print "|" $2 "|" $3 "|" $4 "|" $7 "|" $9 "|" $14 "|" $15 "|" $18 "|"; next }
+    { print }' "$out/shapes.md" | cat -s > "$work/table.md"
+  awk -v table="$work/table.md" '
+    /<!-- bench -->/ { print; while ((getline line < table) > 0) print line; skip = 1 }
     /<!-- \/bench -->/ { skip = 0 }
     !skip { print }' README.md > "$work/README.md"
   cp "$work/README.md" README.md

@@ -14,71 +14,6 @@ using engine::to_string;
 
 namespace {
 
-std::int64_t id_at(const Tensor& ids, std::size_t index) {
-  return ids.type() == DType::i64 ? ids.data<std::int64_t>()[index] : ids.data<std::int32_t>()[index];
-}
-
-// Axes of an input behind [batch, length]: a dense input has its hidden axis there.
-std::size_t trailing_axes(const Tensor& table) { return table ? 0 : 1; }
-
-void check_type(std::size_t i, const Tensor& table, const Tensor& input) {
-  const bool ids = input.type() == DType::i64 || input.type() == DType::i32;
-  if (table ? !ids : input.type() != DType::f32) {
-    throw Error("input " + std::to_string(i) + ": expected " + (table ? "token ids" : "float rows") + ", found " +
-                std::string(name(input.type())));
-  }
-}
-
-void check_shape(std::size_t i, const Encoder& encoder, const Tensor& input, const InputSizes& sizes) {
-  const Tensor& table = encoder.embeddings.tables[i];
-  const auto hidden = static_cast<std::int64_t>(encoder.hidden);
-  const auto batch = static_cast<std::int64_t>(sizes.batch);
-  const auto length = static_cast<std::int64_t>(sizes.length);
-  const engine::Shape shape = table ? engine::Shape{batch, length} : engine::Shape{batch, length, hidden};
-  const bool wide = table || (input.rank() > 0 && input.shape().back() == hidden);
-  if (!wide || engine::broadcast(input.shape(), shape) != shape) {
-    throw Error("input " + std::to_string(i) + ": expected a shape that broadcasts to " + to_string(shape) +
-                ", found " + to_string(input.shape()));
-  }
-}
-
-// [length] or [batch, length], with ones before or between.
-void check_mask(MaskKind kind, const Tensor& mask, std::int64_t batch, std::int64_t length) {
-  const DType type = kind == MaskKind::additive ? DType::f32 : DType::boolean;
-  if (mask.type() != type) {
-    throw Error("mask: expected " + std::string(name(type)) + ", found " + std::string(name(mask.type())));
-  }
-  engine::Shape dims = mask.shape();
-  std::erase(dims, 1);
-  engine::Shape shared = {length};
-  std::erase(shared, 1);
-  engine::Shape each = {batch, length};
-  std::erase(each, 1);
-  const bool along_keys = mask.rank() > 0 && mask.shape().back() == length;
-  if (!along_keys || (dims != shared && dims != each)) {
-    throw Error("mask: expected " + std::to_string(batch) + " x " + std::to_string(length) + " values, found " +
-                to_string(mask.shape()));
-  }
-}
-
-// Where [sequence, position] lies in an input that may broadcast over either.
-std::size_t index_in(const Tensor& input, std::size_t trailing, std::size_t sequence, std::size_t position) {
-  const auto dim = [&](std::size_t from_last) {
-    return from_last < input.rank() ? static_cast<std::size_t>(input.dim(input.rank() - 1 - from_last)) : 1;
-  };
-  const std::size_t length = dim(trailing);
-  return (dim(trailing + 1) == 1 ? 0 : sequence) * length + (length == 1 ? 0 : position);
-}
-
-std::size_t table_row(const Tensor& table, std::int64_t id, std::size_t sequence, std::size_t position) {
-  const std::int64_t rows = table.dim(0);
-  if (id < -rows || id >= rows) {
-    throw Error("id " + std::to_string(id) + " at [" + std::to_string(sequence) + ", " + std::to_string(position) +
-                "] is outside the embedding table of " + std::to_string(rows) + " rows");
-  }
-  return static_cast<std::size_t>(id < 0 ? id + rows : id);
-}
-
 std::size_t factor_input(const Encoder& encoder) {
   return encoder.embeddings.tables.size() + (encoder.mask.kind == MaskKind::none ? 0 : 1);
 }
@@ -106,16 +41,9 @@ void check_reach(const Encoder& encoder, std::size_t length) {
 }  // namespace
 
 InputSizes input_sizes(const Encoder& encoder, std::span<const Tensor> inputs) {
-  InputSizes sizes{1, 1};
-  const auto join = [](std::size_t& size, std::int64_t dim) {
-    if (dim != 1) size = static_cast<std::size_t>(dim);
-  };
+  InputSizes sizes;
   for (std::size_t i = 0; i < encoder.embeddings.tables.size(); ++i) {
-    const Tensor& input = inputs[i];
-    const std::size_t trailing = trailing_axes(encoder.embeddings.tables[i]);
-    if (input.rank() < trailing + 1) continue;
-    join(sizes.length, input.dim(input.rank() - 1 - trailing));
-    if (input.rank() > trailing + 1) join(sizes.batch, input.dim(input.rank() - 2 - trailing));
+    join_sizes(static_cast<bool>(encoder.embeddings.tables[i]), inputs[i], sizes);
   }
   return sizes;
 }
@@ -123,17 +51,17 @@ InputSizes input_sizes(const Encoder& encoder, std::span<const Tensor> inputs) {
 InputSizes check_inputs(const Encoder& encoder, const engine::Inference& io) {
   const auto& tables = encoder.embeddings.tables;
   std::vector<Tensor> inputs;
-  for (std::size_t i = 0; i < tables.size(); ++i) {
-    inputs.push_back(io.input(i));
-    check_type(i, tables[i], inputs.back());
-  }
+  for (std::size_t i = 0; i < tables.size(); ++i) inputs.push_back(io.input(i));
   const InputSizes sizes = input_sizes(encoder, inputs);
-  for (std::size_t i = 0; i < tables.size(); ++i) check_shape(i, encoder, inputs[i], sizes);
-  if (encoder.first_row_only && sizes.length == 0) throw Error("expected at least one position, found none");
-  if (encoder.mask.kind != MaskKind::none) {
-    check_mask(encoder.mask.kind, io.input(tables.size()), static_cast<std::int64_t>(sizes.batch),
-               static_cast<std::int64_t>(sizes.length));
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    try {
+      check_row_input(static_cast<bool>(tables[i]), encoder.hidden, inputs[i], sizes);
+    } catch (const Error& e) {
+      throw Error("input " + std::to_string(i) + ": " + e.what());
+    }
   }
+  if (encoder.first_row_only && sizes.length == 0) throw Error("expected at least one position, found none");
+  if (encoder.mask.kind != MaskKind::none) check_key_mask(encoder.mask.kind, io.input(tables.size()), sizes);
   if (encoder.embeddings.scaled) check_factors(io.input(factor_input(encoder)), sizes);
   check_reach(encoder, sizes.length);
   return sizes;
@@ -143,12 +71,7 @@ void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t s
                float* out) {
   const Embeddings& embeddings = encoder.embeddings;
   for (std::size_t i = 0; i < embeddings.tables.size(); ++i) {
-    const Tensor& input = e.inputs[i];
-    const Tensor& table = embeddings.tables[i];
-    const std::size_t index = index_in(input, trailing_axes(table), sequence, position);
-    const float* row =
-        table ? table.data<float>() + table_row(table, id_at(input, index), sequence, position) * encoder.hidden
-              : input.data<float>() + index * encoder.hidden;
+    const float* row = input_row(embeddings.tables[i], encoder.hidden, e.inputs[i], sequence, position);
     if (i == 0) {
       std::copy_n(row, encoder.hidden, out);
     } else {
@@ -158,7 +81,7 @@ void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t s
   if (embeddings.norm.gamma) normalize(*e.kernels, embeddings.norm, out, encoder.hidden, out);
   if (!embeddings.scaled) return;
   const Tensor& factors = e.inputs[factor_input(encoder)];
-  const float factor = factors.data<float>()[index_in(factors, 1, sequence, position)];
+  const float factor = *input_row({}, 1, factors, sequence, position);
   if (factor == 1) return;
   for (std::size_t n = 0; n < encoder.hidden; ++n) out[n] *= factor;
 }

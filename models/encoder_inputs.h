@@ -8,16 +8,10 @@
 #include "engine/step.h"
 #include "engine/tensor.h"
 #include "models/encoder.h"
+#include "models/row_inputs.h"
 
 namespace sesame::models {
 
-// What follows from the shapes of the inputs.
-struct InputSizes {
-  std::size_t batch;
-  std::size_t length;
-};
-
-// Inputs may broadcast over the batch or the length (position ids are [1, length]): one that is not 1 decides.
 InputSizes input_sizes(const Encoder& encoder, std::span<const engine::Tensor> inputs);
 
 // Throws Error for an input of another type, or whose shape does not broadcast to [batch, length].

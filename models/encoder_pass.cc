@@ -5,6 +5,7 @@
 
 #include "kernels/pack.h"
 #include "models/attention_kernel.h"
+#include "models/row_blocks.h"
 #include "models/row_maker.h"
 
 namespace sesame::models {
@@ -12,26 +13,6 @@ namespace sesame::models {
 using engine::Linear;
 using engine::Rows;
 using engine::Tensor;
-
-namespace {
-
-// Rows in a block at least, when there are threads to feed: below, a GEMM reads more weights than it does arithmetic.
-constexpr std::size_t kMinBlock = 16;
-// Queries that one attention item takes at most, when there are threads to feed.
-constexpr std::size_t kQueriesPerItem = 128;
-
-std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-
-// Rows a block: all of them on one thread, as long as they fit; otherwise two blocks a thread where rows suffice.
-std::size_t block_size(std::size_t rows, int threads) {
-  const std::size_t share = threads == 1 ? rows : ceil_div(rows, 2 * static_cast<std::size_t>(threads));
-  const std::size_t blocks = std::max<std::size_t>(ceil_div(rows, std::clamp(share, kMinBlock, kMaxBlock)), 1);
-  return std::max<std::size_t>(ceil_div(rows, blocks), 1);
-}
-
-std::size_t queries_per_item(int threads) { return threads == 1 ? static_cast<std::size_t>(-1) : kQueriesPerItem; }
-
-}  // namespace
 
 EncoderPass::EncoderPass(const Encoder& encoder, const EncoderWidths& widths, const engine::Execution& e)
     : encoder_(encoder),
@@ -53,31 +34,19 @@ void EncoderPass::lay_out() const {
   }
 }
 
-std::size_t EncoderPass::embed_items() const {
-  return ceil_div(ragged().rows(), block_size(ragged().rows(), e_.options->threads));
-}
+std::size_t EncoderPass::embed_items() const { return block_count(ragged().rows(), e_.options->threads); }
 
 std::size_t EncoderPass::attend_items(std::size_t layer) const {
-  std::size_t items = 0;
-  for (const Sequence& s : ragged().sequences())
-    items += encoder_.layers[layer].heads * query_blocks(s, is_pruned(layer));
-  return ragged().rows() ? items : 0;
+  return attention_items(ragged(), encoder_.layers[layer].heads, is_pruned(layer), e_.options->threads);
 }
 
 std::size_t EncoderPass::feed_forward_items(std::size_t layer) const {
-  if (ragged().rows() == 0) return 0;
-  const std::size_t rows = layer_rows(layer);
-  return ceil_div(rows, block_size(rows, e_.options->threads));
+  return ragged().rows() == 0 ? 0 : block_count(layer_rows(layer), e_.options->threads);
 }
 
 Block EncoderPass::block(std::size_t rows, std::size_t item) const {
-  const std::size_t size = block_size(rows, e_.options->threads);
+  const std::size_t size = rows_per_block(rows, e_.options->threads);
   return {item * size, std::min(size, rows - item * size)};
-}
-
-std::size_t EncoderPass::query_blocks(const Sequence& s, bool pruned) const {
-  const int threads = e_.options->threads;
-  return pruned || threads == 1 ? 1 : ceil_div(s.end - s.begin, queries_per_item(threads));
 }
 
 void EncoderPass::embed(std::size_t item, std::byte* scratch) const {
@@ -173,16 +142,9 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const bool pruned = is_pruned(layer_index);
 
-  std::size_t index = 0;
-  while (item >= layer.heads * query_blocks(ragged().sequence(index), pruned)) {
-    item -= layer.heads * query_blocks(ragged().sequence(index), pruned);
-    ++index;
-  }
+  const auto [index, head, first, queries] = attention_item(ragged(), layer.heads, pruned, e_.options->threads, item);
   const Sequence& s = ragged().sequence(index);
-  const std::size_t head = item % layer.heads;
   const std::size_t column = head * layer.head_dim;
-  const std::size_t most_queries = queries_per_item(e_.options->threads);
-  const std::size_t first = pruned ? s.first_row : s.begin + item / layer.heads * most_queries;
   const auto ld = static_cast<std::ptrdiff_t>(widths_.qkv);
   const auto ld_hidden = static_cast<std::ptrdiff_t>(encoder_.hidden);
   const float* keys = rows_.qkv + s.begin * widths_.qkv + column;
@@ -194,7 +156,7 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
   a.ldk = ld;
   a.v = keys + layer.query_key_value.part_offset(2);
   a.ldv = ld;
-  a.queries = pruned ? 1 : std::min(s.end - first, most_queries);
+  a.queries = queries;
   a.keys = s.keys;
   a.head_dim = layer.head_dim;
   a.scale = s.flat ? 0 : layer.score_scale;

@@ -44,7 +44,6 @@ class EncoderPass {
   std::size_t layer_rows(std::size_t layer) const { return is_pruned(layer) ? ragged().batch() : ragged().rows(); }
   const RaggedBatch& ragged() const { return RaggedBatch::at(rows_.ragged); }
   Block block(std::size_t rows, std::size_t item) const;
-  std::size_t query_blocks(const Sequence& s, bool pruned) const;
 
   void project(std::size_t layer, const Block& block, const engine::Rows& rows, const BlockRows& scratch) const;
   void project_first_rows(std::size_t layer, const Block& block, const engine::Rows& rows,

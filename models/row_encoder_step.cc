@@ -24,7 +24,7 @@ std::size_t layer_of(std::size_t phase) { return (phase - 1) / 2; }
 bool is_attention(std::size_t phase) { return phase % 2 == 0; }
 
 InputSizes sizes_of(const RowEncoder& encoder, std::span<const Tensor> inputs) {
-  InputSizes sizes{1, 1};
+  InputSizes sizes;
   for (std::size_t i = 0; i < encoder.inputs.size(); ++i) join_sizes(encoder.inputs[i].is_table, inputs[i], sizes);
   return sizes;
 }

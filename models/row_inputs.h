@@ -5,10 +5,16 @@
 
 #include "engine/step.h"
 #include "engine/tensor.h"
-#include "models/encoder_inputs.h"
 #include "models/ragged.h"
 
 namespace sesame::models {
+
+// What follows from the shapes of the inputs. They may broadcast over the batch or the length (position ids are
+// [1, length]): one that is not 1 decides.
+struct InputSizes {
+  std::size_t batch = 1;
+  std::size_t length = 1;
+};
 
 // The row of `table` that the id at [sequence, position] means, or of a dense input [.., width] where there is no
 // table. The input may broadcast over batch or length. Throws Error for an id outside the table.

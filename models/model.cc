@@ -265,7 +265,7 @@ AttentionPrecision parse_attention_precision(std::string_view text) {
        {AttentionPrecision::automatic, AttentionPrecision::fp32, AttentionPrecision::bf16, AttentionPrecision::int8}) {
     if (text == name(p)) return p;
   }
-  throw Error("attention: expected fp32, bf16, int8 or auto, found '" + std::string(text) + "'");
+  throw Error("expected fp32, bf16, int8 or auto as attention, found '" + std::string(text) + "'");
 }
 
 Model::Model(std::shared_ptr<const LoadedModel> loaded) : loaded_(std::move(loaded)) {}

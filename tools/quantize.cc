@@ -29,6 +29,7 @@ struct QuantizeOptions {
   std::uint64_t seed = 1;
   engine::CalibrationOptions calibration;
   PackedOptions packed;
+  std::string of_forms, of_packed;  // an option that was given and is for one kind of output only
 };
 
 constexpr const char* kExamples =
@@ -79,7 +80,14 @@ int run_packed(const QuantizeOptions& options) {
 }
 
 int run_quantize(const QuantizeOptions& options) {
-  if (options.has_format ? options.is_packed : options.out.ends_with(".sesame")) return run_packed(options);
+  const bool packed = options.has_format ? options.is_packed : options.out.ends_with(".sesame");
+  if (packed && !options.of_forms.empty()) {
+    throw UsageError(options.of_forms + " is for ONNX forms: expected --format integerops, qdq or qoperator");
+  }
+  if (!packed && !options.of_packed.empty()) {
+    throw UsageError(options.of_packed + " is for packed models: expected an OUT that ends in .sesame");
+  }
+  if (packed) return run_packed(options);
   if (needs_ranges(options.form.form) == options.texts.empty()) {
     throw UsageError(std::string(name(options.form.form)) +
                      (options.texts.empty() ? " is static: expected texts to calibrate on (--calibrate FILE)"
@@ -189,8 +197,16 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
   add_calibration(*command, *options);
   add_packed_options(*command, options->packed);
   command->footer(kExamples);
-  command->callback([options, &chosen] {
+  command->callback([options, command, &chosen] {
     options->form.weight_type = options->weights == "int8" ? engine::DType::i8 : engine::DType::u8;
+    if (options->weights == "uint8") options->of_forms = "--weights uint8";
+    for (const char* name : {"--ops", "--exclude"}) {
+      if (command->count(name) > 0) options->of_forms = name;
+    }
+    for (const char* name :
+         {"--static", "--tensor-scales", "--no-equalize", "--smooth", "--max-drop", "--data", "--report"}) {
+      if (command->count(name) > 0) options->of_packed = name;
+    }
     chosen = [options] { return run_quantize(*options); };
   });
 }

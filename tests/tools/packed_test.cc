@@ -73,6 +73,9 @@ TEST_CASE("quantize to a packed model refuses what does not go together, in one 
   CHECK(code({"--report"}) == 2);
   CHECK(code({"--tensor-scales", "--static", "--calibrate", kTexts}) == 2);
   CHECK(code({"--exclude-nodes", "("}) == 2);
+  CHECK(code({"--ops", "MatMul"}) == 2);
+  CHECK(code({"--exclude", "gelu"}) == 2);
+  CHECK(code({"--weights", "uint8"}) == 2);
   CHECK(code({"--static", "--calibrate", empty}) == 1);
   CHECK(code({"--static", "--calibrate", folder / "none.txt"}) == 1);
   CHECK(code({"--report", "--data", folder.write("labels.tsv", "hello\tno_such_label\n")}) == 1);

@@ -75,6 +75,8 @@ TEST_CASE("quantize refuses bad usage with one line and exit code 2") {
       {"--format", "qdq", "--calibrate", made.texts, "--samples", "0"},
       {"--format", "qdq", "--calibrate", made.texts, "--percentile", "101"},
       {"--format", "qdq", "--calibrate", made.texts, "--method", "best"},
+      {"--format", "integerops", "--smooth"},
+      {"--format", "integerops", "--report", "--data", made.texts},
   };
   for (const auto& usage : usages) {
     const Ran ran = made.quantize(usage);

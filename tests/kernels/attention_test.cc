@@ -9,6 +9,7 @@
 #include "kernels/reference_rows.h"
 #include "kernels/table.h"
 #include "tests/catch.h"
+#include "tests/kernels/attention_problem.h"
 #include "tests/kernels/fenced.h"
 #include "tests/kernels/guarded.h"
 #include "tests/kernels/hostile_host.h"
@@ -30,48 +31,8 @@ struct Kernel {
 constexpr Kernel kF32 = {&Table::attention_f32, reference::attention_f32, attention_f32_scratch};
 constexpr Kernel kBf16 = {&Table::attention_bf16, reference::attention_bf16, attention_bf16_scratch};
 
-struct Shape {
-  std::size_t queries, keys, head_dim;
-};
-
-// One head among others: rows are `gap` floats longer than the head, and the last row ends where memory does.
-struct Problem {
-  Problem(Shape s, std::size_t gap, bool with_bias)
-      : shape(s),
-        ld(static_cast<std::ptrdiff_t>(s.head_dim + gap)),
-        q(matrix(s.queries, s.head_dim, gap, 11)),
-        k(matrix(s.keys, s.head_dim, gap, 12)),
-        v(matrix(s.keys, s.head_dim, gap, 13)),
-        bias(normal_row(s.queries * s.keys, 14)),
-        has_bias(with_bias) {}
-
-  static std::vector<float> matrix(std::size_t rows, std::size_t columns, std::size_t gap, unsigned seed) {
-    return normal_row((rows - 1) * (columns + gap) + columns, seed + static_cast<unsigned>(rows));
-  }
-
-  AttentionF32 arguments(float* out, std::byte* scratch) {
-    return {.q = q.data(),
-            .ldq = ld,
-            .k = k.data(),
-            .ldk = ld,
-            .v = v.data(),
-            .ldv = ld,
-            .queries = shape.queries,
-            .keys = shape.keys,
-            .head_dim = shape.head_dim,
-            .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
-            .bias = has_bias ? bias.data() : nullptr,
-            .ld_bias = static_cast<std::ptrdiff_t>(shape.keys),
-            .out = out,
-            .ldo = static_cast<std::ptrdiff_t>(shape.head_dim),
-            .scratch = scratch};
-  }
-
-  Shape shape;
-  std::ptrdiff_t ld;
-  Fenced<float> q, k, v, bias;
-  bool has_bias;
-};
+using Shape = AttentionShape;
+using Problem = AttentionProblem;
 
 std::vector<float> expected(const Kernel& kernel, Problem& p) {
   std::vector<float> out(p.shape.queries * p.shape.head_dim);

@@ -80,11 +80,10 @@ std::vector<Configuration> configurations(const Options& options, std::size_t ba
 class ModelRun {
  public:
   ModelRun(const std::filesystem::path& path, const Options& options, std::span<const std::string> texts,
-           const Peaks& peaks, const Progress& progress, Outcome& outcome)
+           const Progress& progress, Outcome& outcome)
       : path_(path),
         options_(options),
         texts_(texts.begin(), texts.end()),
-        peaks_(peaks),
         progress_(progress),
         outcome_(outcome),
         copies_(path, options.calibration ? options.calibration : options.data) {}
@@ -144,7 +143,7 @@ class ModelRun {
         Options options = options_;
         if (options.whole_file && !length) options.timing.runs = static_cast<int>(workload.batches.size());
         for (const Configuration& each : configurations(options, batch, length)) {
-          auto more = measure_cell(subject, workload, each, peers, options, peaks_, progress_);
+          auto more = measure_cell(subject, workload, each, peers, options, progress_);
           std::ranges::move(more.results, std::back_inserter(outcome_.results));
           std::ranges::move(more.warnings, std::back_inserter(outcome_.warnings));
           outcome_.is_partial = options_.stopped();
@@ -157,7 +156,6 @@ class ModelRun {
   const std::filesystem::path& path_;
   const Options& options_;
   std::vector<std::string_view> texts_;
-  const Peaks& peaks_;
   const Progress& progress_;
   Outcome& outcome_;
   QuantizedCopies copies_;
@@ -166,12 +164,12 @@ class ModelRun {
 
 }  // namespace
 
-Outcome run(const Options& options, const Peaks& peaks, const Progress& progress) {
+Outcome run(const Options& options, const Progress& progress) {
   std::vector<std::string> texts = options.texts;
   if (texts.empty() && options.text && options.data) texts = texts_of(*options.data);
   Outcome outcome;
   for (const auto& path : options.models) {
-    if (!outcome.is_partial) ModelRun(path, options, texts, peaks, progress, outcome).run();
+    if (!outcome.is_partial) ModelRun(path, options, texts, progress, outcome).run();
   }
   return outcome;
 }

@@ -51,8 +51,7 @@ struct Outcome {
 // One result a configuration and engine, model by model, then in the order precision, batch, length, threads,
 // instances, engine. One model of ours is in memory at a time, and each peer's process has one configuration, so
 // peak_rss_mib is what a process with this model and configuration needs, loading included. Answers are checked, and
-// the peers' compared with ours, before anything is timed (answer_check.h). `peaks` are what peak_share is a share of.
-// Throws Error.
-Outcome run(const Options& options, const Peaks& peaks, const Progress& progress);
+// the peers' compared with ours, before anything is timed (answer_check.h). Throws Error.
+Outcome run(const Options& options, const Progress& progress);
 
 }  // namespace sesame::bench

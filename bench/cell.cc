@@ -116,17 +116,21 @@ class Cell {
       for (const auto& each : group.instances) each->prepare(workload_);
     }
     const Schedule schedule = make_schedule(options.timing, groups_.size(), configuration_.threads);
-    const auto tick = [&](double share) { progress(name(), share); };
+    std::vector<PeakMeter> meters;
+    for (std::size_t g = 0; g < groups_.size(); ++g) meters.emplace_back(parse_precision(precision(g)));
+    const Watch watch{.tick = [&](double share) { progress(name(), share); },
+                      .stopped = options.stopped,
+                      .probe = [&](std::size_t g) { return meters[g].gmacs(); }};
     if (configuration_.rate) {
-      return serve_rounds(groups_, schedule, *configuration_.rate, configuration_.batch, tick, options.stopped);
+      return serve_rounds(groups_, schedule, *configuration_.rate, configuration_.batch, watch);
     }
     const auto tokens = [&](std::size_t run) { return static_cast<double>(workload_.batch(run).ids.size()); };
-    return run_rounds(groups_, schedule, configuration_.batch, tokens, tick, options.stopped);
+    return run_rounds(groups_, schedule, configuration_.batch, tokens, watch);
   }
 
-  std::vector<Result> results(const Rounds& rounds, const Peaks& peaks) const {
+  std::vector<Result> results(const Rounds& rounds) const {
     std::vector<Result> results;
-    for (std::size_t g = 0; g < groups_.size(); ++g) results.push_back(result(g, rounds, peaks));
+    for (std::size_t g = 0; g < groups_.size(); ++g) results.push_back(result(g, rounds));
     return results;
   }
 
@@ -137,7 +141,8 @@ class Cell {
   }
 
  private:
-  Result result(std::size_t g, const Rounds& rounds, const Peaks& peaks) const;
+  const std::string& precision(std::size_t g) const { return g == 0 ? common_.precision : peers_[g - 1].precision; }
+  Result result(std::size_t g, const Rounds& rounds) const;
 
   const Subject& subject_;
   const Workload& workload_;
@@ -162,13 +167,12 @@ void Cell::check() const {
   }
 }
 
-Result Cell::result(std::size_t g, const Rounds& rounds, const Peaks& peaks) const {
+Result Cell::result(std::size_t g, const Rounds& rounds) const {
   Result result = common_;
   add_facts(groups_[g], result);
-  if (g > 0) result.precision = peers_[g - 1].precision;
+  result.precision = precision(g);
   if (g > 0) result.format = peers_[g - 1].format;
-  add_rates(rounds.of_group[g], rounds.samples_per_s[g], workload_, subject_.model->loaded(),
-            peak_of(peaks, parse_precision(result.precision)), result);
+  add_rates(rounds, g, workload_, subject_.model->loaded(), result);
   const auto& file = g == 0 ? subject_.model->loaded().onnx_file : peers_[g - 1].model.file;
   result.file_mib = file_mib(file);
   result.peak_rss_mib = peak_mib(groups_[g], g == 0);
@@ -185,8 +189,7 @@ Result Cell::result(std::size_t g, const Rounds& rounds, const Peaks& peaks) con
 }  // namespace
 
 Outcome measure_cell(const Subject& subject, const Workload& workload, const Configuration& configuration,
-                     const std::vector<PeerEntry>& peers, const Options& options, const Peaks& peaks,
-                     const Progress& progress) {
+                     const std::vector<PeerEntry>& peers, const Options& options, const Progress& progress) {
   const Disturbance disturbance;
   Outcome outcome;
   std::string what;
@@ -197,7 +200,7 @@ Outcome measure_cell(const Subject& subject, const Workload& workload, const Con
     progress(what, 0);
     cell.check();
     const Rounds rounds = cell.run(options, progress);
-    outcome.results = cell.results(rounds, peaks);
+    outcome.results = cell.results(rounds);
     spread = cell.spread_of_ours(rounds);
   }
   std::vector<Ratio> ratios;

@@ -21,7 +21,6 @@ struct Configuration {
 
 // Checks ours and compares the peers' answers with it before anything is timed. Our result is the first.
 Outcome measure_cell(const Subject& subject, const Workload& workload, const Configuration& configuration,
-                     const std::vector<PeerEntry>& peers, const Options& options, const Peaks& peaks,
-                     const Progress& progress);
+                     const std::vector<PeerEntry>& peers, const Options& options, const Progress& progress);
 
 }  // namespace sesame::bench

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "sesame/sesame.h"
 
 namespace sesame::bench {
 
@@ -39,6 +42,19 @@ struct Peaks {
 };
 
 inline constexpr std::size_t kStreamMib = 256;
+
+// One of them as it is now: a core's clock drifts with its load and its neighbours, and a share of the peak compares
+// what was measured side by side.
+class PeakMeter {
+ public:
+  explicit PeakMeter(Precision precision);
+  // In 10^9 multiply-adds a second, the median of a few runs of a millisecond each. At precisions that have a peak
+  // only.
+  double gmacs() const;
+
+ private:
+  std::function<double()> run_;  // returns the multiply-adds done
+};
 
 // Measures with the kernels of the level in use; the best of many short runs over about 0.2 s each, so a disturbed
 // moment does not count.

@@ -1,6 +1,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <new>
 #include <span>
@@ -29,14 +30,22 @@ double best_rate(const Fn& fn) {
   return best;
 }
 
+// Runs `peak` for about kRunMs at a time and returns the multiply-adds done.
 template <class Sink>
-std::optional<double> peak_gmacs(double (*peak)(std::size_t, Sink*)) {
-  if (peak == nullptr) return std::nullopt;
-  alignas(64) Sink sink[64] = {};
+std::function<double()> peak_run(double (*peak)(std::size_t, Sink*)) {
+  const auto run = [peak](std::size_t iterations) {
+    alignas(64) Sink sink[64] = {};
+    return peak(iterations, sink);
+  };
   std::size_t iterations = 1024;
-  const auto run = [&] { return peak(iterations, sink); };
-  while (iterations < std::size_t{1} << 40 && time_once([&] { run(); }) < kRunMs) iterations *= 2;
-  return best_rate(run) / 1e9;
+  while (iterations < std::size_t{1} << 40 && time_once([&] { run(iterations); }) < kRunMs) iterations *= 2;
+  return [run, iterations] { return run(iterations); };
+}
+
+std::function<double()> peak_run(Precision precision) {
+  const kernels::Table& table = kernels::table(kernels::default_isa());
+  if (precision == Precision::int8) return peak_run(table.peak_u8s8);
+  return peak_run(precision == Precision::bf16 ? table.peak_bf16 : table.peak_f32);
 }
 
 // Reads every byte once; four sums, so that the loop waits for memory and not for an addition.
@@ -86,13 +95,27 @@ double clock_ghz() {
 
 }  // namespace
 
+PeakMeter::PeakMeter(Precision precision) : run_(peak_run(precision)) {}
+
+double PeakMeter::gmacs() const {
+  constexpr std::size_t kRuns = 5;
+  const kernels::DefaultFpEnvironment environment;
+  std::array<double, kRuns> rates;
+  for (double& rate : rates) {
+    double work = 0;
+    const double ms = time_once([&] { work = run_(); });
+    rate = work / ms / 1e6;
+  }
+  std::ranges::sort(rates);
+  return rates[kRuns / 2];
+}
+
 Peaks measure_peaks() {
   const kernels::DefaultFpEnvironment environment;
-  const kernels::Table& table = kernels::table(kernels::default_isa());
   Peaks peaks;
-  peaks.fp32 = peak_gmacs(table.peak_f32);
-  peaks.bf16 = peak_gmacs(table.peak_bf16);
-  peaks.int8 = peak_gmacs(table.peak_u8s8);
+  peaks.fp32 = best_rate(peak_run(Precision::fp32)) / 1e9;
+  peaks.bf16 = best_rate(peak_run(Precision::bf16)) / 1e9;
+  peaks.int8 = best_rate(peak_run(Precision::int8)) / 1e9;
   peaks.clock_ghz = clock_ghz();
   peaks.memory_read = memory_read_gb_per_s();
   return peaks;

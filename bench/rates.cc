@@ -39,27 +39,13 @@ Work average_work(const Workload& workload, const LoadedModel& model, std::size_
 
 }  // namespace
 
-std::optional<double> peak_of(const Peaks& peaks, Precision precision) {
-  switch (precision) {
-    case Precision::fp32:
-      return peaks.fp32;
-    case Precision::bf16:
-      return peaks.bf16;
-    case Precision::int8:
-      return peaks.int8;
-    case Precision::automatic:
-      break;
-  }
-  return std::nullopt;
-}
-
-void add_rates(const std::vector<Round>& rounds, const std::vector<double>& samples_per_s, const Workload& workload,
-               const LoadedModel& model, const std::optional<double>& peak, Result& result) {
-  const auto times = all_runs(rounds);
+void add_rates(const Rounds& rounds, std::size_t g, const Workload& workload, const LoadedModel& model,
+               Result& result) {
+  const auto times = all_runs(rounds.of_group[g]);
   result.runs = times.size();
   result.latency_ms = summarize(times);
   if (result.instances > 1 || result.rate) {
-    result.samples_per_s = median(samples_per_s);
+    result.samples_per_s = median(rounds.samples_per_s[g]);
   } else {
     const double ms = result.length ? result.latency_ms.p50 : result.latency_ms.mean;
     result.samples_per_s = static_cast<double>(result.batch) / ms * 1000;
@@ -74,7 +60,9 @@ void add_rates(const std::vector<Round>& rounds, const std::vector<double>& samp
   if (work.macs == 0) return;
   result.gmacs = work.macs / 1e9;
   result.gmacs_per_s = *result.gmacs * runs_per_s;
-  if (peak) result.peak_share = *result.gmacs_per_s / (*peak * result.threads * result.instances);
+  if (rounds.probed[g].empty()) return;
+  result.peak_gmacs = median(rounds.probed[g]);
+  result.peak_share = *result.gmacs_per_s / (*result.peak_gmacs * result.threads * result.instances);
 }
 
 }  // namespace sesame::bench

@@ -45,7 +45,8 @@ struct Result {
   std::optional<double> padded_tokens;  // the same when each batch is padded to its longest
   std::optional<double> gmacs;          // 10^9 multiply-adds that we execute in a run, real tokens
   std::optional<double> gmacs_per_s;
-  std::optional<double> peak_share;  // gmacs_per_s / (threads * the peak of one core for this precision)
+  std::optional<double> peak_gmacs;  // of one core for this precision, measured in turn with the runs
+  std::optional<double> peak_share;  // gmacs_per_s / (threads * instances * peak_gmacs)
   std::optional<double> model_mib;   // weights and tables as the engine keeps them
   std::optional<double> file_mib;    // of the .onnx file that the engine was given
   std::optional<double> peak_rss_mib;

@@ -72,6 +72,7 @@ Json to_object(const Result& r) {
           {"tokens", maybe(r.tokens)},
           {"padded_tokens", maybe(r.padded_tokens)},
           {"file_mib", maybe(r.file_mib)},
+          {"peak_gmacs", maybe(r.peak_gmacs)},
           {"metrics", to_object(r.metrics)},
           {"time_over_ours", r.time_over_ours ? to_object(*r.time_over_ours) : Json(nullptr)}};
 }

@@ -72,6 +72,12 @@ void warm_up(std::span<const Group> groups, const Schedule& schedule) {
   }
 }
 
+Rounds no_rounds(std::size_t groups) {
+  return {.of_group = std::vector<std::vector<Round>>(groups),
+          .samples_per_s = std::vector<std::vector<double>>(groups),
+          .probed = std::vector<std::vector<double>>(groups)};
+}
+
 }  // namespace
 
 Schedule make_schedule(const Timing& timing, std::size_t engines, int threads) {
@@ -86,47 +92,46 @@ Schedule make_schedule(const Timing& timing, std::size_t engines, int threads) {
 }
 
 Rounds run_rounds(std::span<const Group> groups, const Schedule& schedule, std::size_t batch,
-                  const std::function<double(std::size_t)>& work, const std::function<void(double)>& tick,
-                  const std::function<bool()>& stopped) {
+                  const std::function<double(std::size_t)>& work, const Watch& watch) {
   warm_up(groups, schedule);
-  Rounds rounds{.of_group = std::vector<std::vector<Round>>(groups.size()),
-                .samples_per_s = std::vector<std::vector<double>>(groups.size())};
+  Rounds rounds = no_rounds(groups.size());
   std::vector<std::size_t> next(groups.size());  // run of each group
-  for (std::size_t round = 0; round < schedule.rounds && (round == 0 || !stopped()); ++round) {
+  for (std::size_t round = 0; round < schedule.rounds && (round == 0 || !watch.stopped()); ++round) {
     const std::size_t begin = schedule.runs * round / schedule.rounds;
     const std::size_t end = schedule.runs * (round + 1) / schedule.rounds;
     for (std::size_t turn = 0; turn < groups.size(); ++turn) {
       const std::size_t g = round % 2 == 0 ? turn : groups.size() - 1 - turn;
       const double seconds = schedule.seconds / static_cast<double>(schedule.rounds);
+      if (watch.probe) rounds.probed[g].push_back(watch.probe(g));
       auto done =
           take_turn(groups[g], {next[g], std::max<std::size_t>(1, end - begin), seconds}, schedule, batch, work);
       next[g] += done.round.milliseconds.size() / groups[g].instances.size();
       rounds.of_group[g].push_back(std::move(done.round));
       rounds.samples_per_s[g].push_back(done.samples_per_s);
       const auto turns = static_cast<double>(schedule.rounds * groups.size());
-      tick(static_cast<double>(round * groups.size() + turn + 1) / turns);
+      watch.tick(static_cast<double>(round * groups.size() + turn + 1) / turns);
     }
   }
   return rounds;
 }
 
 Rounds serve_rounds(std::span<const Group> groups, const Schedule& schedule, double per_second, std::size_t batch,
-                    const std::function<void(double)>& tick, const std::function<bool()>& stopped) {
+                    const Watch& watch) {
   warm_up(groups, schedule);
-  Rounds rounds{.of_group = std::vector<std::vector<Round>>(groups.size()),
-                .samples_per_s = std::vector<std::vector<double>>(groups.size())};
+  Rounds rounds = no_rounds(groups.size());
   const auto all = schedule.seconds > 0 ? static_cast<std::size_t>(schedule.seconds * per_second) : schedule.runs;
   const std::size_t requests = std::max<std::size_t>(1, all / schedule.rounds);
-  for (std::size_t round = 0; round < schedule.rounds && (round == 0 || !stopped()); ++round) {
+  for (std::size_t round = 0; round < schedule.rounds && (round == 0 || !watch.stopped()); ++round) {
     const auto arrivals = poisson_arrivals(per_second, requests, round);
     for (std::size_t turn = 0; turn < groups.size(); ++turn) {
       const std::size_t g = round % 2 == 0 ? turn : groups.size() - 1 - turn;
+      if (watch.probe) rounds.probed[g].push_back(watch.probe(g));
       auto times = groups[g].instances[0]->serve(arrivals);
       const double end = arrivals.back() + times.back();
       rounds.samples_per_s[g].push_back(static_cast<double>(requests * batch) / end * 1000);
       rounds.of_group[g].push_back({std::move(times), static_cast<double>(requests)});
       const auto turns = static_cast<double>(schedule.rounds * groups.size());
-      tick(static_cast<double>(round * groups.size() + turn + 1) / turns);
+      watch.tick(static_cast<double>(round * groups.size() + turn + 1) / turns);
     }
   }
   return rounds;

@@ -32,19 +32,27 @@ struct Schedule {
 Schedule make_schedule(const Timing& timing, std::size_t engines, int threads);
 
 // By group and round. In a round the groups run one after the other, the order turned round every time. `work(run)` is
-// what run does of the measure of work. `tick` is told the share that is done; when `stopped` says so, the rounds end
-// after the one that runs, and there is at least one.
+// what run does of the measure of work. watch.tick is told the share that is done; when watch.stopped says so, the
+// rounds end after the one that runs, and there is at least one.
 struct Rounds {
   std::vector<std::vector<Round>> of_group;
   std::vector<std::vector<double>> samples_per_s;  // the group's instances together, `batch` samples a run
+  std::vector<std::vector<double>> probed;         // Watch::probe's answers, where there is one
 };
+
+// Who looks on.
+struct Watch {
+  std::function<void(double)> tick;
+  std::function<bool()> stopped;
+  std::function<double(std::size_t)> probe;  // of a group, before each of its turns; may be empty
+};
+
 Rounds run_rounds(std::span<const Group> groups, const Schedule& schedule, std::size_t batch,
-                  const std::function<double(std::size_t)>& work, const std::function<void(double)>& tick,
-                  const std::function<bool()>& stopped);
+                  const std::function<double(std::size_t)>& work, const Watch& watch);
 
 // The same for requests that arrive at `per_second`: in a round each group's first instance serves the same arrivals.
 // Times are from arrival to answer; samples_per_s is what was answered from a round's start to its last answer.
 Rounds serve_rounds(std::span<const Group> groups, const Schedule& schedule, double per_second, std::size_t batch,
-                    const std::function<void(double)>& tick, const std::function<bool()>& stopped);
+                    const Watch& watch);
 
 }  // namespace sesame::bench

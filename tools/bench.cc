@@ -86,7 +86,7 @@ bench::StudyReport run_study(const BenchOptions& options, const bench::Report& r
   if (options.has_instances) study.instances = grid.instances[0];
   if (options.has_timing) study.timing = grid.timing;
   study.stopped = was_interrupted;
-  return bench::find_study(options.study).run(study, report.machine, report.peaks, progress);
+  return bench::find_study(options.study).run(study, report.machine, progress);
 }
 
 int run_bench(BenchOptions options) {
@@ -101,7 +101,7 @@ int run_bench(BenchOptions options) {
   ProgressBar bar;
   const bench::Progress progress = [&](const auto& what, double share) { bar.show(what, share); };
   if (options.study.empty()) {
-    auto outcome = bench::run(options.grid, report.peaks, progress);
+    auto outcome = bench::run(options.grid, progress);
     report.results = std::move(outcome.results);
     std::ranges::move(outcome.warnings, std::back_inserter(report.warnings));
     report.is_partial = outcome.is_partial;

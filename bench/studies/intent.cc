@@ -20,8 +20,7 @@ std::vector<std::string> row(const Result& result, const std::string& machine) {
 
 }  // namespace
 
-StudyReport intent_study(const StudyOptions& options, const Machine& machine, const Peaks& peaks,
-                         const Progress& progress) {
+StudyReport intent_study(const StudyOptions& options, const Machine& machine, const Progress& progress) {
   StudyReport report;
   report.title =
       "Intent detection: size, latency and accuracy (published: a study of compression on CLINC150 \"plus\")";
@@ -37,7 +36,7 @@ StudyReport intent_study(const StudyOptions& options, const Machine& machine, co
   grid.peers = options.peers;
   grid.stopped = options.stopped;
   grid.timing = options.timing.value_or(Timing{.warmup = 10, .runs = 100, .seconds = 0});
-  report.results = run(grid, peaks, progress).results;
+  report.results = run(grid, progress).results;
   for (const Result& each : report.results) report.table.rows.push_back(row(each, this_machine(machine)));
   for (const auto& each : published_rows("intent_study")) {
     report.table.rows.push_back({each[0], "published, machine not named", each[1], each[2], each[3], each[4], ""});

@@ -5,10 +5,10 @@
 
 namespace sesame::bench {
 
-StudyReport optimum_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
-StudyReport per_batch_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
-StudyReport neural_compressor_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
-StudyReport neural_compressor_2021_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
-StudyReport intent_study(const StudyOptions&, const Machine&, const Peaks&, const Progress&);
+StudyReport optimum_study(const StudyOptions&, const Machine&, const Progress&);
+StudyReport per_batch_study(const StudyOptions&, const Machine&, const Progress&);
+StudyReport neural_compressor_study(const StudyOptions&, const Machine&, const Progress&);
+StudyReport neural_compressor_2021_study(const StudyOptions&, const Machine&, const Progress&);
+StudyReport intent_study(const StudyOptions&, const Machine&, const Progress&);
 
 }  // namespace sesame::bench

@@ -55,8 +55,7 @@ void choose_instances(const StudyOptions& options, const Machine& machine, const
                          std::to_string(cores) + (cores == 1 ? " core" : " cores") + ", pinned, batch 1, 128 tokens");
 }
 
-StudyReport run_list(const List& list, const StudyOptions& options, const Machine& machine, const Peaks& peaks,
-                     const Progress& progress) {
+StudyReport run_list(const List& list, const StudyOptions& options, const Machine& machine, const Progress& progress) {
   StudyReport report;
   report.title = list.title;
   report.table = {.columns = {"engine", "model", "format", "machine", "int8 accuracy", "fp32 accuracy", "relative",
@@ -74,7 +73,7 @@ StudyReport run_list(const List& list, const StudyOptions& options, const Machin
   grid.stopped = options.stopped;
   grid.timing = options.timing.value_or(Timing{.warmup = 3, .runs = 100, .seconds = 5});
   choose_instances(options, machine, list, grid, report);
-  report.results = run(grid, peaks, progress).results;
+  report.results = run(grid, progress).results;
   for (const Result& each : report.results) {
     const Result* const fp32 = find_result(report.results, each.engine, "fp32", "");
     if (each.precision == "int8" && fp32 != nullptr)
@@ -86,22 +85,21 @@ StudyReport run_list(const List& list, const StudyOptions& options, const Machin
 
 }  // namespace
 
-StudyReport neural_compressor_study(const StudyOptions& options, const Machine& machine, const Peaks& peaks,
-                                    const Progress& progress) {
+StudyReport neural_compressor_study(const StudyOptions& options, const Machine& machine, const Progress& progress) {
   const List list{"int8 and fp32 by format, all cores in instances of 4 (published: Intel Neural Compressor, 2023)",
                   "Xeon 8480+",
                   14,
                   {"integerops", "qdq", "qoperator"}};
-  return run_list(list, options, machine, peaks, progress);
+  return run_list(list, options, machine, progress);
 }
 
-StudyReport neural_compressor_2021_study(const StudyOptions& options, const Machine& machine, const Peaks& peaks,
+StudyReport neural_compressor_2021_study(const StudyOptions& options, const Machine& machine,
                                          const Progress& progress) {
   const List list{"int8, dynamic and static, one instance of 4 cores (published: Intel Neural Compressor, 2021)",
                   "CLX8280",
                   1,
                   {"integerops", "qdq"}};
-  return run_list(list, options, machine, peaks, progress);
+  return run_list(list, options, machine, progress);
 }
 
 }  // namespace sesame::bench

@@ -151,8 +151,8 @@ std::vector<std::string> cells_of(const OptimumRow& row, const Figures& figures,
 
 class Runner {
  public:
-  Runner(const StudyOptions& options, const Machine& machine, const Peaks& peaks, const Progress& progress)
-      : options_(options), machine_(machine), peaks_(peaks), progress_(progress), calibrator_(options, progress) {
+  Runner(const StudyOptions& options, const Machine& machine, const Progress& progress)
+      : options_(options), machine_(machine), progress_(progress), calibrator_(options, progress) {
     report_.title = "Operators, exclusions, granularity and range of int8 (published: optimum, DistilBERT on SST-2)";
     report_.table = {.columns = optimum_columns(), .rows = {}, .left = first - 1};
     threads_ = study_threads(options, machine, 4, report_.notes);
@@ -207,7 +207,7 @@ class Runner {
     grid.threads = {threads_};
     grid.timing = options_.timing.value_or(Timing{.warmup = 3, .runs = 1, .seconds = 15});
     grid.peers = options_.peers;
-    Outcome outcome = bench::run(grid, peaks_, progress_);
+    Outcome outcome = bench::run(grid, progress_);
     std::move(outcome.results.begin(), outcome.results.end(), std::back_inserter(report_.results));
   }
 
@@ -224,7 +224,6 @@ class Runner {
 
   const StudyOptions& options_;
   const Machine& machine_;
-  const Peaks& peaks_;
   const Progress& progress_;
   Calibrator calibrator_;
   int threads_ = 1;
@@ -262,9 +261,8 @@ std::vector<std::string> optimum_columns() {
           "machine"};
 }
 
-StudyReport optimum_study(const StudyOptions& options, const Machine& machine, const Peaks& peaks,
-                          const Progress& progress) {
-  return Runner(options, machine, peaks, progress).run();
+StudyReport optimum_study(const StudyOptions& options, const Machine& machine, const Progress& progress) {
+  return Runner(options, machine, progress).run();
 }
 
 }  // namespace sesame::bench

@@ -26,7 +26,7 @@ std::vector<OptimumRow> optimum_rows();
 // The columns: the study's own, then "quantized" (nodes by operator) and "machine".
 std::vector<std::string> optimum_columns();
 
-StudyReport optimum_study(const StudyOptions& options, const Machine& machine, const Peaks& peaks,
+StudyReport optimum_study(const StudyOptions& options, const Machine& machine,
                           const Progress& progress);
 
 }  // namespace sesame::bench

@@ -32,8 +32,7 @@ void add_rows(const std::vector<Result>& results, const Machine& machine, Table&
 
 }  // namespace
 
-StudyReport per_batch_study(const StudyOptions& options, const Machine& machine, const Peaks& peaks,
-                            const Progress& progress) {
+StudyReport per_batch_study(const StudyOptions& options, const Machine& machine, const Progress& progress) {
   StudyReport report;
   report.title = "Time a sample by batch size (published: BERT on IMDB)";
   report.table = {.columns = {"engine", "machine", "ms/sample b1", "b16", "b32", "b64", "peak MiB", "F1", "accuracy"},
@@ -49,7 +48,7 @@ StudyReport per_batch_study(const StudyOptions& options, const Machine& machine,
   grid.data = options.data;
   grid.peers = options.peers;
   grid.stopped = options.stopped;
-  report.results = run(grid, peaks, progress).results;
+  report.results = run(grid, progress).results;
   add_rows(report.results, machine, report.table);
   for (const auto& row : published_rows("per_batch_bert")) {
     report.table.rows.push_back({row[0], "published", row[1], row[2], row[3], row[4], "", row[5], ""});

@@ -40,7 +40,7 @@ struct StudyReport {
 struct Study {
   const char* name;
   const char* summary;
-  StudyReport (*run)(const StudyOptions& options, const Machine& machine, const Peaks& peaks, const Progress& progress);
+  StudyReport (*run)(const StudyOptions& options, const Machine& machine, const Progress& progress);
 };
 
 std::span<const Study> studies();

@@ -48,7 +48,7 @@ TEST_CASE("every row has the study's columns, its counts and an accuracy", "[stu
   options.data = folder.write("data.tsv", "one two\t0\nthree\t1\nfour five six\t1\n");
   options.threads = 1;
   options.timing = Timing{.warmup = 0, .runs = 1, .seconds = 0};
-  const StudyReport report = optimum_study(options, {}, {}, [](const auto&, double) {});
+  const StudyReport report = optimum_study(options, {}, [](const auto&, double) {});
   const auto& columns = report.table.columns;
   const auto cell = [&](std::size_t row, const char* column) {
     const auto at = std::find(columns.begin(), columns.end(), column) - columns.begin();
@@ -78,7 +78,7 @@ TEST_CASE("static rows need texts", "[studies]") {
   options.model = folder / "model";
   options.threads = 1;
   options.timing = Timing{.warmup = 0, .runs = 1, .seconds = 0};
-  const auto run = [&] { optimum_study(options, {}, {}, [](const auto&, double) {}); };
+  const auto run = [&] { optimum_study(options, {}, [](const auto&, double) {}); };
   CHECK(message_of<Error>(run).find("expected texts to calibrate on") != std::string::npos);
 }
 

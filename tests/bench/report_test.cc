@@ -56,7 +56,7 @@ TEST_CASE("the JSON report has the published fields") {
                                  "load_ms",     "accuracy",      "accuracy_in_scope", "agreement",
                                  "version",     "format",        "instances",         "cpus",
                                  "rate",        "tokens",        "padded_tokens",     "file_mib",
-                                 "metrics",     "time_over_ours"});
+                                 "peak_gmacs",  "metrics",       "time_over_ours"});
   CHECK(keys(json["results"][0]["latency_ms"]) == std::vector<std::string>{"mean", "std", "min", "p50", "p90", "p99"});
   CHECK(json["results"][0]["length"] == 32);
   CHECK(json["results"][0]["accuracy"] == 0.8375);

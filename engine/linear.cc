@@ -265,6 +265,17 @@ Rows Linear::make_rows(const kernels::Table& kernels, const float* x, std::ptrdi
   return {.u8 = u8, .ld_u8 = static_cast<std::ptrdiff_t>(stride), .scale = scale};
 }
 
+void Linear::make_activated_row(const kernels::Table& kernels, kernels::Activation activation, const float* x,
+                                float* activated, std::byte* made, float* scale) const {
+  const bool is_plain = scheme_.precision == LinearPrecision::int8 && scheme_.rows == RowGrid::per_row;
+  if (is_plain && !scheme_.multiplier) {
+    *scale = kernels.activate_quantize_row_u8(activation, x, in_, activated, reinterpret_cast<std::uint8_t*>(made));
+    return;
+  }
+  kernels.activation_row(activation, x, in_, activated);
+  make_rows(kernels, activated, 0, 1, made, scale);
+}
+
 Rows Linear::round_rows(const kernels::Table& kernels, const float* x, std::ptrdiff_t ld, std::size_t count,
                         std::byte* made) const {
   const std::size_t stride = row_bytes() / sizeof(std::uint16_t);

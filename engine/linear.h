@@ -89,7 +89,11 @@ class Linear {
   // row_bytes() a row, and `scale`, a float a row. Not for rows on the grid of a whole tensor.
   Rows make_rows(const kernels::Table& kernels, const float* x, std::ptrdiff_t ld, std::size_t count, std::byte* made,
                  float* scale) const;
-  // The same on the grid of a whole tensor (RowGrid::per_tensor), which the caller knows; acc_init is init_sums()'s.
+  // One row, act(x), likewise; in_features() floats at `activated` are scratch.
+  void make_activated_row(const kernels::Table& kernels, kernels::Activation activation, const float* x,
+                          float* activated, std::byte* made, float* scale) const;
+  // As make_rows on the grid of a whole tensor (RowGrid::per_tensor), which the caller knows; acc_init is
+  // init_sums()'s.
   Rows make_rows(const kernels::Table& kernels, const float* x, std::ptrdiff_t ld, std::size_t count, float row_scale,
                  std::uint8_t zero_point, const std::int32_t* acc_init, std::byte* made, float* scale) const;
   // sums[n] = -zero_point * column sum, for n < round_up(out_features(), 16).

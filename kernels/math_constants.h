@@ -1,21 +1,23 @@
 // Coefficients of math_lanes.h and of its twins in reference_rows.cc: data only, the same for every level.
 //
-// Chebyshev interpolations made for this project, their coefficients rounded to float.
+// Chebyshev interpolations and, for the short tails, least-maximum fits made for this project, their coefficients
+// rounded to float.
 #pragma once
 
 namespace sesame::kernels {
 
-// A function of a >= 0 in 16 pieces: piece n is a polynomial of degree 5 in d = a - n * step, for |d| <= step / 2, and
-// a counts as at most 15 * step. coefficient[k][n] belongs to d^k.
+// A function of a >= 0 in 16 pieces: piece n is a polynomial in d = a - n * step, for |d| <= step / 2, and a counts as
+// at most 15 * step. coefficient[k][n] belongs to d^k.
+template <int degree>
 struct Pieces {
   float step;
   float per_step;  // 1 / step
-  float coefficient[6][16];
+  float coefficient[degree + 1][16];
 };
 
 // a * Phi(-a), so that gelu(x) = max(x, 0) - tail(|x|). Error of the fit 1.4e-8; beyond 5.625 it counts as 0 (it
 // is 5.2e-8).
-alignas(64) inline constexpr Pieces kGeluErfTail = {
+alignas(64) inline constexpr Pieces<5> kGeluErfTail = {
     0.375f,
     2.6666667f,
     {
@@ -40,7 +42,7 @@ alignas(64) inline constexpr Pieces kGeluErfTail = {
     }};
 
 // a / (1 + exp(2 sqrt(2/pi) (a + 0.044715 a^3))), the same for the tanh form. Error of the fit 1.7e-8.
-alignas(64) inline constexpr Pieces kGeluTanhTail = {
+alignas(64) inline constexpr Pieces<5> kGeluTanhTail = {
     0.375f,
     2.6666667f,
     {
@@ -64,9 +66,45 @@ alignas(64) inline constexpr Pieces kGeluTanhTail = {
          -2.7764736e-05f, -4.330192e-06f, -8.133856e-07f},
     }};
 
+// The same two for activations that become 8-bit integers (activate_quantize_row_u8). Errors of the fits 6.5e-6 and
+// 3.9e-6.
+alignas(64) inline constexpr Pieces<3> kGeluErfTailShort = {
+    0.3125f,
+    3.2f,
+    {
+        {0.0f, 0.11791181f, 0.16623953f, 0.16336112f, 0.13206474f, 0.092323095f, 0.056994937f, 0.031397983f,
+         0.015524197f, 0.006912585f, 0.0027779145f, 0.0010088917f, 0.00033145145f, 9.856485e-05f, 2.6542757e-05f, 0.0f},
+        {0.50004596f, 0.25860694f, 0.060891915f, -0.06675068f, -0.122659735f, -0.12481776f, -0.098580554f,
+         -0.065407366f, -0.037612244f, -0.019037275f, -0.008555395f, -0.0034322753f, -0.0012336161f, -0.00039820684f,
+         -0.0001156494f, -0.0003621812f},
+        {-0.40073216f, -0.36009818f, -0.26359478f, -0.1444588f, -0.040785857f, 0.025125014f, 0.05155035f, 0.05052912f,
+         0.037235036f, 0.02267079f, 0.011829905f, 0.0053874133f, 0.002163732f, 0.0007714714f, 0.00024528385f,
+         -0.0041822176f},
+        {0.01982993f, 0.07660905f, 0.12251818f, 0.12470111f, 0.09252441f, 0.047932066f, 0.0107376035f, -0.010152039f,
+         -0.016281009f, -0.0139654f, -0.009092441f, -0.0048853923f, -0.0022421177f, -0.0008947462f, -0.00031377553f,
+         -0.015655274f},
+    }};
+
+alignas(64) inline constexpr Pieces<3> kGeluTanhTailShort = {
+    0.3125f,
+    3.2f,
+    {
+        {0.0f, 0.11791474f, 0.16627745f, 0.16349176f, 0.1322883f, 0.09252192f, 0.0570027f, 0.031141704f, 0.015084346f,
+         0.006449107f, 0.0024155746f, 0.00078519597f, 0.00021912924f, 5.1900242e-05f, 1.0307537e-05f, 0.0f},
+        {0.5000462f, 0.25864324f, 0.06109901f, -0.06639621f, -0.12249093f, -0.12517564f, -0.09939026f, -0.066197194f,
+         -0.037952844f, -0.018870944f, -0.008125446f, -0.0030105517f, -0.0009511339f, -0.00025353066f, -5.6370576e-05f,
+         -9.746311e-05f},
+        {-0.40074068f, -0.3599358f, -0.2632672f, -0.1444325f, -0.041413262f, 0.02421963f, 0.051155012f, 0.050969906f,
+         0.038095497f, 0.023326376f, 0.012012026f, 0.0052310964f, 0.0019203451f, 0.0005899154f, 0.00015023488f,
+         -0.0010866695f},
+        {0.019925829f, 0.076878354f, 0.12250136f, 0.12409341f, 0.091884896f, 0.048062645f, 0.011601014f, -0.009378064f,
+         -0.016191674f, -0.014415765f, -0.009575865f, -0.005106025f, -0.00222916f, -0.00079886016f, -0.00023399697f,
+         -0.0041513457f},
+    }};
+
 // erf(a) / a - 1/2, so that erf(a) = a / 2 + a * pieces(a) with errors half as large as erf(a) / a itself would bring.
 // The last piece gives erf >= 1 at 15 * step = 3.984375, where erf is 1 to a float.
-alignas(64) inline constexpr Pieces kErfOverX = {
+alignas(64) inline constexpr Pieces<5> kErfOverX = {
     0.265625f,
     3.7647059f,
     {

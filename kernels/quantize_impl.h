@@ -1,7 +1,7 @@
 // quantize_row_u8 and its kin of table.h, written once over lanes.h. rows_<level>.cc includes this once a level.
 #pragma once
 
-#include "kernels/lanes.h"
+#include "kernels/math_lanes.h"
 
 namespace sesame::kernels::SESAME_LEVEL {
 
@@ -55,10 +55,10 @@ SESAME_INLINE void quantize_lanes(const Row& row, std::size_t n, std::uint8_t* q
   if (i < n) store_u8(q + i, quantize(row.at(i, Part{n - i})), (n + 3) / 4 * 4 - i);
 }
 
+// `highest` is max_magnitude_bits(row, n).
 template <class Row>
-SESAME_INLINE float quantize_row(const Row& row, std::size_t n, std::uint8_t* q) {
+SESAME_INLINE float quantize_row(const Row& row, std::size_t n, std::int32_t highest, std::uint8_t* q) {
   constexpr std::int32_t kInfinity = 0x7F800000, kTwoToMinus100 = 27 << 23;
-  const std::int32_t highest = max_magnitude_bits(row, n);
   if (highest >= kInfinity || highest < kTwoToMinus100) {
     fill_zero_point((n + 3) / 4 * 4, 128, q);
     return highest >= kInfinity ? __builtin_nanf("") : 0.0f;
@@ -67,6 +67,11 @@ SESAME_INLINE float quantize_row(const Row& row, std::size_t n, std::uint8_t* q)
   const Lanes per_step = splat(127.0f / m);
   quantize_lanes(row, n, q, [&](Lanes x) SESAME_INLINE_LAMBDA { return to_int(x * per_step) + splat(128); });
   return m / 127.0f;
+}
+
+template <class Row>
+SESAME_INLINE float quantize_row(const Row& row, std::size_t n, std::uint8_t* q) {
+  return quantize_row(row, n, max_magnitude_bits(row, n), q);
 }
 
 // Clamped before it is rounded: the bounds are integers, so that is the same, and the integers stay small.
@@ -85,6 +90,38 @@ SESAME_INLINE float quantize_row(const Row& row, std::size_t n, float scale, std
 }
 
 float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q) { return quantize_row(PlainRow{x}, n, q); }
+
+// One pass makes y and finds its largest, a second one over y, which is in L1 by then, quantizes it.
+template <Activation activation>
+float activate_quantize(const float* x, std::size_t n, float* y, std::uint8_t* q) {
+  const Ints magnitude = splat(std::int32_t{0x7FFFFFFF});
+  Ints highest = splat(0);
+  const auto at = [&](std::size_t i, auto span) SESAME_INLINE_LAMBDA {
+    const Lanes a = first(activate_short<activation>(load(x + i, span, 0.0f)), span, 0.0f);
+    store(y + i, a, span);
+    highest = max(highest, bits(a) & magnitude);
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) at(i, Whole{});
+  if (i < n) at(i, Part{n - i});
+  return quantize_row(PlainRow{y}, n, reduce_max(highest), q);
+}
+
+float activate_quantize_row_u8(Activation activation, const float* x, std::size_t n, float* y, std::uint8_t* q) {
+  switch (activation) {
+    case Activation::none:
+      return activate_quantize<Activation::none>(x, n, y, q);
+    case Activation::gelu_erf:
+      return activate_quantize<Activation::gelu_erf>(x, n, y, q);
+    case Activation::gelu_tanh:
+      return activate_quantize<Activation::gelu_tanh>(x, n, y, q);
+    case Activation::relu:
+      return activate_quantize<Activation::relu>(x, n, y, q);
+    case Activation::tanh:
+      return activate_quantize<Activation::tanh>(x, n, y, q);
+  }
+  return 0.0f;
+}
 
 float smooth_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q) {
   return quantize_row(SmoothedRow{x, multiplier}, n, q);

@@ -27,13 +27,14 @@ float exp_in_range(float x) {
   return std::ldexp(p, static_cast<int>(n));
 }
 
-float piecewise(const Pieces& pieces, float a) {
+template <int degree>
+float piecewise(const Pieces<degree>& pieces, float a) {
   if (std::isnan(a)) return a;
   a = std::min(a, 15.0f * pieces.step);
   const float n = add_magic(a, pieces.per_step) - kRoundingMagic;
   const float d = std::fma(n, -pieces.step, a);
-  float p = pieces.coefficient[5][static_cast<int>(n)];
-  for (int k = 4; k >= 0; --k) p = std::fma(p, d, pieces.coefficient[k][static_cast<int>(n)]);
+  float p = pieces.coefficient[degree][static_cast<int>(n)];
+  for (int k = degree - 1; k >= 0; --k) p = std::fma(p, d, pieces.coefficient[k][static_cast<int>(n)]);
   return p;
 }
 
@@ -113,6 +114,12 @@ float activate(Activation activation, float x) {
   return x;
 }
 
+float activate_short(Activation activation, float x) {
+  if (activation == Activation::gelu_erf) return relu(x) - piecewise(kGeluErfTailShort, std::abs(x));
+  if (activation == Activation::gelu_tanh) return relu(x) - piecewise(kGeluTanhTailShort, std::abs(x));
+  return activate(activation, x);
+}
+
 float sum_row(const float* x, std::size_t n) {
   float partial[64] = {};
   for (std::size_t i = 0; i < n; ++i) partial[i % 64] += x[i];
@@ -142,6 +149,11 @@ float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q) {
   const float per_step = 127.0f / m;
   for (std::size_t i = 0; i < n; ++i) q[i] = static_cast<std::uint8_t>(std::nearbyint(x[i] * per_step) + 128.0f);
   return m / 127.0f;
+}
+
+float activate_quantize_row_u8(Activation activation, const float* x, std::size_t n, float* y, std::uint8_t* q) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = activate_short(activation, x[i]);
+  return quantize_row_u8(y, n, q);
 }
 
 float smooth_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q) {

@@ -13,6 +13,7 @@ float exp(float x);
 float erf(float x);
 float tanh(float x);
 float activate(Activation activation, float x);
+float activate_short(Activation activation, float x);
 
 // The fixed order of a sum over a row: partial[i % 64] += x[i] for ascending i, from +0; then
 // lane[l] = (partial[l] + partial[l + 16]) + (partial[l + 32] + partial[l + 48]); then lane[l] += lane[l + 8] for l <
@@ -24,6 +25,7 @@ float sum_row(const float* x, std::size_t n);
 void layernorm_row(const float* x, const float* gamma, const float* beta, float epsilon, std::size_t n, float* y);
 void softmax_row(const float* x, std::size_t n, float* y);
 float quantize_row_u8(const float* x, std::size_t n, std::uint8_t* q);
+float activate_quantize_row_u8(Activation activation, const float* x, std::size_t n, float* y, std::uint8_t* q);
 float smooth_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q);
 float static_quantize_row_u8(const float* x, const float* multiplier, std::size_t n, float scale,
                              std::uint8_t zero_point, std::uint8_t* q);

@@ -9,8 +9,11 @@ namespace sesame::kernels::SESAME_LEVEL {
 // y[i] = function(x[i]).
 template <class Function>
 SESAME_INLINE void map_row(const float* x, std::size_t n, float* y, Function function) {
-  for_lanes(n, [&](std::size_t i, auto, auto span)
-                   SESAME_INLINE_LAMBDA { store(y + i, function(load(x + i, span, 0.0f)), span); });
+  const auto at = [&](std::size_t i, auto span)
+                      SESAME_INLINE_LAMBDA { store(y + i, function(load(x + i, span, 0.0f)), span); };
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) at(i, Whole{});
+  if (i < n) at(i, Part{n - i});
 }
 
 template <Activation activation>

@@ -194,6 +194,9 @@ struct Table {
   // round_up(n, 4), padding 128. Returns the scale.
   float (*quantize_row_u8)(const float* x, std::size_t n, std::uint8_t* q);
 
+  // y[i] = act(x[i]), a GELU only as exact as 8 bits need (math_lanes.h), then quantize_row_u8 of y. y is not x.
+  float (*activate_quantize_row_u8)(Activation activation, const float* x, std::size_t n, float* y, std::uint8_t* q);
+
   // y[i] = x[i] as bf16, rounded half to even; NaN stays NaN, denormals become a zero of their sign (bf16.h). Writes y
   // up to round_up(n, 2), padding 0.
   void (*to_bf16_row)(const float* x, std::size_t n, std::uint16_t* y);

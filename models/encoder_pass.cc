@@ -228,8 +228,7 @@ Rows EncoderPass::activate(const EncoderLayer& layer, const Rows& rows, std::siz
   layer.ffn_in.run(*e_.kernels, rows, count, epilogue, scratch.ffn, ld);
   if (maker.keeps_rows()) return maker.rows(scratch.ffn, ld);
   for (std::size_t m = 0; m < count; ++m) {
-    e_.kernels->activation_row(layer.activation, scratch.ffn + m * ffn, ffn, scratch.activated);
-    maker.convert(m, scratch.activated);
+    maker.convert(m, layer.activation, scratch.ffn + m * ffn, scratch.activated);
   }
   return maker.rows(scratch.ffn, ld);
 }

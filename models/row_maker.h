@@ -21,6 +21,10 @@ class RowMaker {
   void convert(std::size_t m, const float* x) const {
     if (!keeps_rows()) linear_.make_rows(kernels_, x, 0, 1, scratch_.made + m * row_bytes_, scratch_.scale + m);
   }
+  // Row m is act(x); `activated` is scratch of as many floats. Not where rows are kept.
+  void convert(std::size_t m, kernels::Activation activation, const float* x, float* activated) const {
+    linear_.make_activated_row(kernels_, activation, x, activated, scratch_.made + m * row_bytes_, scratch_.scale + m);
+  }
   // All rows, those at x where they are kept.
   engine::Rows rows(const float* x, std::ptrdiff_t ld) const {
     return linear_.make_rows(kernels_, x, ld, 0, scratch_.made, scratch_.scale);

@@ -53,6 +53,16 @@ void activate(const Table& t, Row& r) {
   t.activation_row(activation, r.x(), r.n, r.y());
 }
 
+template <Activation activation>
+void activate_quantize(const Table& t, Row& r) {
+  r.result = t.activate_quantize_row_u8(activation, r.x(), r.n, r.y(), r.q());
+}
+
+template <Activation activation>
+void activate_quantize_reference(Row& r) {
+  r.result = kernels::reference::activate_quantize_row_u8(activation, r.x(), r.n, r.y(), r.q());
+}
+
 template <float (*function)(float)>
 void each(Row& r) {
   for (std::size_t i = 0; i < r.n; ++i) r.y()[i] = function(r.x()[i]);
@@ -73,6 +83,10 @@ constexpr RowBenchmark kBenchmarks[] = {
      [](Row& r) { kernels::reference::softmax_row(r.x(), r.n, r.y()); }},
     {"quantize_row_u8", "", 5, [](const Table& t, Row& r) { r.result = t.quantize_row_u8(r.x(), r.n, r.q()); },
      [](Row& r) { r.result = kernels::reference::quantize_row_u8(r.x(), r.n, r.q()); }},
+    {"activate_quantize_row_u8", "/gelu_erf", 5, activate_quantize<Activation::gelu_erf>,
+     activate_quantize_reference<Activation::gelu_erf>},
+    {"activate_quantize_row_u8", "/gelu_tanh", 5, activate_quantize<Activation::gelu_tanh>,
+     activate_quantize_reference<Activation::gelu_tanh>},
     {"to_bf16_row", "", 6, [](const Table& t, Row& r) { t.to_bf16_row(r.x(), r.n, r.bf16()); },
      [](Row& r) { kernels::table(Isa::scalar).to_bf16_row(r.x(), r.n, r.bf16()); }},
     {"smooth_quantize_row_u8", "", 9,
@@ -131,6 +145,7 @@ const bool added[] = {
     add_kernel("layernorm_row", [](Isa isa) { register_field("layernorm_row", isa); }),
     add_kernel("softmax_row", [](Isa isa) { register_field("softmax_row", isa); }),
     add_kernel("quantize_row_u8", [](Isa isa) { register_field("quantize_row_u8", isa); }),
+    add_kernel("activate_quantize_row_u8", [](Isa isa) { register_field("activate_quantize_row_u8", isa); }),
     add_kernel("to_bf16_row", [](Isa isa) { register_field("to_bf16_row", isa); }),
     add_kernel("smooth_quantize_row_u8", [](Isa isa) { register_field("smooth_quantize_row_u8", isa); }),
     add_kernel("static_quantize_row_u8", [](Isa isa) { register_field("static_quantize_row_u8", isa); }),

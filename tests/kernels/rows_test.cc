@@ -105,6 +105,17 @@ void check_quantizing_kernels(const Table& t, const NamedRow& row) {
       "quantize_row_u8 at " + std::string(name(t.isa)), row,
       [&](const float* x, std::uint8_t* q) { return t.quantize_row_u8(x, n, q); },
       [&](const float* x, std::uint8_t* q) { return reference::quantize_row_u8(x, n, q); });
+  for (Activation activation : kActivations) {
+    Guarded<float> y(n), want_y(n);
+    check_quantize(
+        "activate_quantize_row_u8 " + std::to_string(static_cast<int>(activation)) + " at " + std::string(name(t.isa)),
+        row, [&](const float* x, std::uint8_t* q) { return t.activate_quantize_row_u8(activation, x, n, y.data(), q); },
+        [&](const float* x, std::uint8_t* q) {
+          return reference::activate_quantize_row_u8(activation, x, n, want_y.data(), q);
+        });
+    CHECK(difference(want_y.data(), y.data(), n) == "");
+    CHECK(y.intact());
+  }
   Fenced<float> multiplier(normal_row(n, 55));
   check_quantize(
       "smooth_quantize_row_u8 at " + std::string(name(t.isa)), row,

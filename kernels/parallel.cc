@@ -59,6 +59,7 @@ class Team {
     for (std::size_t phase = 0; !stop_; ++phase) {
       const std::ptrdiff_t items = phases_.items(phase);
       if (items < 0) break;
+      if (items == 0) continue;  // nobody has anything to wait for
       run_items(phase, items, worker);
       spinning += barrier(size);
     }

@@ -34,14 +34,24 @@ void EncoderPass::lay_out() const {
   }
 }
 
-std::size_t EncoderPass::embed_items() const { return block_count(ragged().rows(), e_.options->threads); }
-
-std::size_t EncoderPass::attend_items(std::size_t layer) const {
-  return attention_items(ragged(), encoder_.layers[layer].heads, is_pruned(layer), e_.options->threads);
+std::size_t EncoderPass::embed_items() const {
+  const std::size_t rows = ragged().rows();
+  return splits_columns(rows) ? few_items(rows) : block_count(rows, e_.options->threads);
 }
 
-std::size_t EncoderPass::feed_forward_items(std::size_t layer) const {
-  return ragged().rows() == 0 ? 0 : block_count(layer_rows(layer), e_.options->threads);
+std::size_t EncoderPass::items(std::size_t layer, LayerPhase phase) const {
+  if (ragged().rows() == 0) return 0;
+  if (phase == LayerPhase::attend) {
+    return attention_items(ragged(), encoder_.layers[layer].heads, is_pruned(layer), e_.options->threads);
+  }
+  if (splits_columns(layer_rows(layer))) return column_items(layer, phase);
+  return phase == LayerPhase::feed_forward ? block_count(layer_rows(layer), e_.options->threads) : 0;
+}
+
+void EncoderPass::run(std::size_t layer, LayerPhase phase, std::size_t item, std::byte* scratch) const {
+  if (phase == LayerPhase::attend) return attend(layer, item, scratch);
+  if (phase == LayerPhase::feed_forward) return feed_forward(layer, item, scratch);
+  run_columns(layer, phase, item, scratch);
 }
 
 Block EncoderPass::block(std::size_t rows, std::size_t item) const {
@@ -50,16 +60,19 @@ Block EncoderPass::block(std::size_t rows, std::size_t item) const {
 }
 
 void EncoderPass::embed(std::size_t item, std::byte* scratch) const {
-  const Block block = this->block(ragged().rows(), item);
-  const BlockRows block_rows = BlockRows::at(scratch, widths_);
-  const std::size_t hidden = encoder_.hidden;
+  const std::size_t rows = ragged().rows(), hidden = encoder_.hidden;
+  const bool is_few = splits_columns(rows);
+  const Block block = is_few ? few_block(rows, item) : this->block(rows, item);
+  const BlockRows block_rows = is_few ? few_rows() : BlockRows::at(scratch, widths_);
+  const std::size_t first = is_few ? block.begin : 0;  // of the converted rows
   const RowMaker maker(*e_.kernels, encoder_.layers[0].query_key_value, block_rows);
   float* out = rows_.hidden + block.begin * hidden;
   for (std::size_t m = 0; m < block.count; ++m) {
     const std::size_t row = block.begin + m;
     embed_row(encoder_, e_, ragged().sequence_of(row), ragged().position(row), out + m * hidden);
-    maker.convert(m, out + m * hidden);
+    maker.convert(first + m, out + m * hidden);
   }
+  if (is_few) return;
   project(0, block, maker.rows(out, static_cast<std::ptrdiff_t>(hidden)), block_rows);
 }
 
@@ -175,13 +188,17 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
     add_relative_scores(layer.relative, head, positions, *e_.kernels,
                         scratch + attention_scratch(sizes_.length, layer.head_dim), a);
   }
-  run(*e_.kernels, layer, a);
+  models::run(*e_.kernels, layer, a);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {
   float* out = e_.outputs[0].data<float>();
   if (encoder_.first_row_only) return out + row * encoder_.hidden;
   return out + (ragged().sequence_of(row) * ragged().length() + ragged().position(row)) * encoder_.hidden;
+}
+
+float* EncoderPass::hidden_row(std::size_t layer, std::size_t row) const {
+  return is_last(layer) ? output_row(row) : rows_.hidden + row * encoder_.hidden;
 }
 
 // What the attention's output is added to: the layer's input.
@@ -246,11 +263,10 @@ void EncoderPass::feed_forward(std::size_t layer_index, std::size_t item, std::b
   add_residual.ld_residual = ld;
   layer.ffn_out.run(*e_.kernels, inner, block.count, add_residual, scratch.sum, ld);
 
-  const bool last = layer_index + 1 == encoder_.layers.size();
+  const bool last = is_last(layer_index);
   const RowMaker next(*e_.kernels, last ? layer.ffn_in : encoder_.layers[layer_index + 1].query_key_value, scratch);
   for (std::size_t m = 0; m < block.count; ++m) {
-    const std::size_t row = block.begin + m;
-    float* out = last ? output_row(row) : rows_.hidden + row * hidden;
+    float* out = hidden_row(layer_index, block.begin + m);
     normalize(*e_.kernels, layer.ffn_norm, scratch.sum + m * hidden, hidden, out);
     if (!last) next.convert(m, out);
   }

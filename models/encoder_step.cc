@@ -14,10 +14,34 @@ using engine::Tensor;
 
 namespace {
 
-constexpr std::size_t kFirstLayerPhase = 2;  // behind the layout of the rows and the embeddings
+constexpr std::size_t kFirstLayerPhase = 3;  // behind the layout of the rows, the embeddings and the first projection
 
-std::size_t layer_of(std::size_t phase) { return (phase - kFirstLayerPhase) / 2; }
-bool is_attention(std::size_t phase) { return phase % 2 == 0; }
+std::size_t layer_of(std::size_t phase) { return (phase - kFirstLayerPhase) / kLayerPhases; }
+LayerPhase layer_phase(std::size_t phase) { return static_cast<LayerPhase>((phase - kFirstLayerPhase) % kLayerPhases); }
+
+std::string name(LayerPhase phase) {
+  switch (phase) {
+    case LayerPhase::attend:
+      return "attention";
+    case LayerPhase::feed_forward:
+      return "attn_out, ffn";
+    case LayerPhase::attn_out:
+      return "attn_out";
+    case LayerPhase::attn_norm:
+      return "attn_norm";
+    case LayerPhase::ffn_in:
+      return "ffn_in";
+    case LayerPhase::activate:
+      return "activation";
+    case LayerPhase::ffn_out:
+      return "ffn_out";
+    case LayerPhase::ffn_norm:
+      return "ffn_norm";
+    case LayerPhase::project:
+      return "next qkv";
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -45,19 +69,21 @@ std::size_t EncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs, st
   return bytes;
 }
 
-std::size_t EncoderStep::phases() const { return kFirstLayerPhase + 2 * encoder_.layers.size(); }
+std::size_t EncoderStep::phases() const { return kFirstLayerPhase + kLayerPhases * encoder_.layers.size(); }
 
 std::size_t EncoderStep::items(const Execution& e, std::size_t phase) const {
   if (phase == 0) return 1;
   const EncoderPass pass(encoder_, widths_, e);
   if (phase == 1) return pass.embed_items();
-  return is_attention(phase) ? pass.attend_items(layer_of(phase)) : pass.feed_forward_items(layer_of(phase));
+  if (phase == 2) return pass.first_project_items();
+  return pass.items(layer_of(phase), layer_phase(phase));
 }
 
 std::string EncoderStep::phase_name(std::size_t phase) const {
   if (phase == 0) return "rows";
   if (phase == 1) return "embeddings, qkv 0";
-  return (is_attention(phase) ? "attention " : "attn_out, ffn ") + std::to_string(layer_of(phase));
+  if (phase == 2) return "qkv 0";
+  return name(layer_phase(phase)) + " " + std::to_string(layer_of(phase));
 }
 
 void EncoderStep::run(const Execution& e, std::size_t phase, std::size_t item, int worker) const {
@@ -65,8 +91,8 @@ void EncoderStep::run(const Execution& e, std::size_t phase, std::size_t item, i
   const EncoderPass pass(encoder_, widths_, e);
   if (phase == 0) return pass.lay_out();
   if (phase == 1) return pass.embed(item, scratch);
-  if (is_attention(phase)) return pass.attend(layer_of(phase), item, scratch);
-  pass.feed_forward(layer_of(phase), item, scratch);
+  if (phase == 2) return pass.first_project(item, scratch);
+  pass.run(layer_of(phase), layer_phase(phase), item, scratch);
 }
 
 }  // namespace sesame::models

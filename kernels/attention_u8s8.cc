@@ -3,8 +3,8 @@
 
 namespace sesame::kernels {
 
-std::size_t attention_u8s8_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim) {
-  return AttentionU8S8Layout(queries, keys, head_dim).bytes;
+std::size_t attention_u8s8_scratch(std::size_t keys, std::size_t head_dim) {
+  return AttentionU8S8Layout(keys, head_dim).bytes;
 }
 
 }  // namespace sesame::kernels

@@ -24,11 +24,12 @@ SESAME_INLINE Ints dot4(Ints acc, Ints a, Ints b) {
 }
 #endif
 
+// Byte 0 of each lane of j, k and l moves to the place that is still free in i's.
 SESAME_INLINE Ints interleave4(Ints i, Ints j, Ints k, Ints l) {
-  const __m512i low = _mm512_mask_blend_epi8(0x2222222222222222, i.v, _mm512_slli_epi32(j.v, 8));
-  const __m512i high =
-      _mm512_mask_blend_epi8(0x8888888888888888, _mm512_slli_epi32(k.v, 16), _mm512_slli_epi32(l.v, 24));
-  return {_mm512_mask_blend_epi16(0xAAAAAAAA, low, high)};
+  const __m512i low = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0C0C0C0C));
+  __m512i four = _mm512_mask_shuffle_epi8(i.v, 0x2222222222222222, j.v, low);
+  four = _mm512_mask_shuffle_epi8(four, 0x4444444444444444, k.v, low);
+  return {_mm512_mask_shuffle_epi8(four, 0x8888888888888888, l.v, low)};
 }
 
 SESAME_INLINE Ints flip_signs(Ints a) {

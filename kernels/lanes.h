@@ -13,6 +13,7 @@
 //   select(mask, yes, no)
 //   first(a, n, fill)                  lanes n.. become `fill`
 //   round_half_even(a)                 to an integral float; keeps the sign of zero, infinity and NaN
+//   from_nearest(a)                    a - round_half_even(a), exact; zeros of either sign
 //   to_int(a)                          round half to even; outside int32 and for NaN -2^31
 //   to_float(i)                        rounded to nearest even
 //   scale_2(a, n)                      a * 2^n for integral n, where that is a normal float; NaN where a or n is

@@ -59,6 +59,9 @@ SESAME_INLINE Lanes first(Lanes a, std::size_t n, float fill) {
 SESAME_INLINE Lanes round_half_even(Lanes a) {
   return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
+SESAME_INLINE Lanes from_nearest(Lanes a) {
+  return {_mm512_reduce_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
 SESAME_INLINE Ints to_int(Lanes a) { return {_mm512_cvtps_epi32(a.v)}; }
 SESAME_INLINE Lanes to_float(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
 SESAME_INLINE Ints bits(Lanes a) { return {_mm512_castps_si512(a.v)}; }

@@ -94,6 +94,7 @@ SESAME_INLINE Lanes round_half_even(Lanes a) {
     return __builtin_copysignf(magnitude < kIntegral ? rounded : a.v[l], a.v[l]);
   });
 }
+SESAME_INLINE Lanes from_nearest(Lanes a) { return a - round_half_even(a); }
 SESAME_INLINE Ints to_int(Lanes a) {
   return each_lane<Ints>([&](std::size_t l) { return _mm_cvtss_si32(_mm_set_ss(a.v[l])); });
 }

@@ -2,6 +2,7 @@
 // bits.
 //
 //   exp        0.98 ulp                  x > 88.72283: infinity; results below 2^-126: 0
+//   exp2_coarse  1.02e-4 of it           x < -64 counts as -64
 //   erf        1.42 ulp                  odd, +-1 from 3.98 on
 //   tanh       1.59 ulp                  odd, +-1 from 9.02 on
 //   gelu_erf   6.7e-8 * max(1, |x|)      against x Phi(x);  x itself above 5.625, within 6e-8 of 0 below -5.625
@@ -41,6 +42,16 @@ SESAME_INLINE Lanes exp_nonpositive(Lanes x) { return select(less(x, splat(kExpL
 
 SESAME_INLINE Lanes exp(Lanes x) {
   return select(less(splat(kExpHighest), x), splat(__builtin_inff()), exp_nonpositive(x));
+}
+
+// 2^x for x < 127, and 2^kExp2Lowest for any x below that: for weights that 8 bits will hold. NaN gives NaN.
+SESAME_INLINE Lanes exp2_coarse(Lanes x) {
+  x = max(splat(kExp2Lowest), x);
+  const Lanes r = from_nearest(x);
+  Lanes p = splat(kExp2Coefficient[2]);
+  p = fma(p, r, splat(kExp2Coefficient[1]));
+  p = fma(p, r, splat(kExp2Coefficient[0]));
+  return scale_2(fma(p, r, splat(1.0f)), x - r);
 }
 
 // The function of `pieces` at a >= 0; NaN gives NaN.

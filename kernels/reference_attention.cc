@@ -6,37 +6,33 @@
 #include <vector>
 
 #include "kernels/bf16.h"
-#include "kernels/pack.h"
+#include "kernels/math_constants.h"
 #include "kernels/reference_rows.h"
 
 namespace sesame::kernels::reference {
 namespace {
 
-// Tokens quantized on their own.
-struct Tokens {
-  Tokens(const float* x, std::ptrdiff_t ld, std::size_t count, std::size_t n)
-      : stride(round_up(n, 4)), bytes(count * stride), scale(count) {
-    for (std::size_t t = 0; t < count; ++t) {
-      scale[t] = quantize_row_u8(x + static_cast<std::ptrdiff_t>(t) * ld, n, bytes.data() + t * stride);
-    }
-  }
-  int at(std::size_t token, std::size_t d) const { return bytes[token * stride + d] - 128; }
+int at(const TokenBytes& tokens, std::size_t token, std::size_t d) {
+  return tokens.bytes[static_cast<std::ptrdiff_t>(token) * tokens.ld + static_cast<std::ptrdiff_t>(d)] - 128;
+}
 
-  std::size_t stride;
-  std::vector<std::uint8_t> bytes;
-  std::vector<float> scale;
-};
-
-std::vector<float> scores(const AttentionInt8& a, const Tokens& q, const Tokens& k, std::size_t i) {
-  std::vector<float> row(a.keys);
+// Of query i, relative to the highest.
+std::vector<float> scores(const AttentionU8S8& a, std::size_t i) {
+  std::vector<float> t(a.keys);
   for (std::size_t j = 0; j < a.keys; ++j) {
     std::int32_t acc = 0;
-    for (std::size_t d = 0; d < a.head_dim; ++d) acc += q.at(i, d) * k.at(j, d);
-    const float scale = (q.scale[i] * a.scale) * k.scale[j];
-    const float* bias = a.bias ? a.bias + static_cast<std::ptrdiff_t>(i) * a.ld_bias + j : nullptr;
-    row[j] = bias ? std::fma(static_cast<float>(acc), scale, *bias) : static_cast<float>(acc) * scale;
+    for (std::size_t d = 0; d < a.head_dim; ++d) acc += at(a.q, i, d) * at(a.k, j, d);
+    t[j] = static_cast<float>(acc) * (a.k.scale[j] * (a.scale * kLog2E));
   }
-  return row;
+  const float scale = a.q.scale[i];
+  if (a.bias) {
+    const float* bias = a.bias + static_cast<std::ptrdiff_t>(i) * a.ld_bias;
+    for (std::size_t j = 0; j < a.keys; ++j) t[j] = std::fma(t[j], scale, bias[j] * kLog2E);
+  }
+  const float highest = *std::max_element(t.begin(), t.end()), limit = 0x1p20f / std::abs(highest);
+  const float slope = limit < scale ? limit : scale;
+  for (float& x : t) x = a.bias ? x - highest : std::fma(x, slope, -(slope * highest));
+  return t;
 }
 
 // w to w8, in place; returns m / 255.
@@ -47,20 +43,23 @@ float quantize_weights(std::vector<float>& w) {
     m = std::max(m, x);
   }
   const bool zero = m < 0x1p-100f;
-  for (float& x : w) x = zero ? 0.0f : std::nearbyint(x * (255.0f / m));
+  // The product is exact in double precision.
+  for (float& x : w) x = zero ? 0.0f : static_cast<float>(std::nearbyint(static_cast<double>(x) * (255.0f / m)));
   return zero ? 0.0f : m / 255.0f;
 }
 
-void attend(const AttentionInt8& a, std::vector<float> row, const Tokens& v, float* out) {
-  const float highest = *std::max_element(row.begin(), row.end());
-  for (float& x : row) x = exp(x - highest);
-  const float sum = sum_row(row.data(), a.keys);
-  for (std::size_t j = 0; j < a.keys; ++j) row[j] = row[j] * v.scale[j];
-  const float factor = quantize_weights(row) / sum;
+void attend(const AttentionU8S8& a, std::vector<float> row, float* out) {
+  float sum[4] = {};
+  for (std::size_t j = 0; j < a.keys; ++j) {
+    const float e = exp2_coarse(row[j]);
+    sum[j % 4] = sum[j % 4] + e;
+    row[j] = e * a.v.scale[j];
+  }
+  const float factor = quantize_weights(row) / ((sum[0] + sum[1]) + (sum[2] + sum[3]));
   for (std::size_t d = 0; d < a.head_dim; ++d) {
     std::int32_t acc = 0;
     if (!std::isnan(factor)) {
-      for (std::size_t j = 0; j < a.keys; ++j) acc += static_cast<int>(row[j]) * v.at(j, d);
+      for (std::size_t j = 0; j < a.keys; ++j) acc += static_cast<int>(row[j]) * at(a.v, j, d);
     }
     out[d] = static_cast<float>(acc) * factor;
   }
@@ -68,11 +67,9 @@ void attend(const AttentionInt8& a, std::vector<float> row, const Tokens& v, flo
 
 }  // namespace
 
-void attention_u8s8(const AttentionInt8& a) {
-  const Tokens q(a.q, a.ldq, a.queries, a.head_dim), k(a.k, a.ldk, a.keys, a.head_dim);
-  const Tokens v(a.v, a.ldv, a.keys, a.head_dim);
+void attention_u8s8(const AttentionU8S8& a) {
   for (std::size_t i = 0; i < a.queries; ++i) {
-    attend(a, scores(a, q, k, i), v, a.out + static_cast<std::ptrdiff_t>(i) * a.ldo);
+    attend(a, scores(a, i), a.out + static_cast<std::ptrdiff_t>(i) * a.ldo);
   }
 }
 

@@ -6,7 +6,7 @@
 namespace sesame::kernels::reference {
 
 // Needs no scratch.
-void attention_u8s8(const AttentionInt8& a);
+void attention_u8s8(const AttentionU8S8& a);
 void attention_bf16(const AttentionBf16& a);
 
 }  // namespace sesame::kernels::reference

@@ -79,6 +79,16 @@ float chain(const float* a, const float* b, std::ptrdiff_t stride_b, std::size_t
 
 }  // namespace
 
+float exp2_coarse(float x) {
+  if (x < kExp2Lowest) x = kExp2Lowest;
+  if (std::isnan(x)) return x;
+  const float n = std::nearbyint(x), r = x - n;
+  float p = kExp2Coefficient[2];
+  p = std::fma(p, r, kExp2Coefficient[1]);
+  p = std::fma(p, r, kExp2Coefficient[0]);
+  return std::ldexp(std::fma(p, r, 1.0f), static_cast<int>(n));
+}
+
 float exp(float x) {
   if (std::isnan(x)) return x;
   if (x > kExpHighest) return kInfinity;

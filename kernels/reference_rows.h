@@ -10,6 +10,7 @@
 namespace sesame::kernels::reference {
 
 float exp(float x);
+float exp2_coarse(float x);
 float erf(float x);
 float tanh(float x);
 float activate(Activation activation, float x);

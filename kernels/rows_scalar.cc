@@ -1,6 +1,7 @@
 // The row kernels at level scalar.
 #include "kernels/affine_impl.h"
 #include "kernels/quantize_impl.h"
+#include "kernels/quantize_rows_impl.h"
 #include "kernels/relative_impl.h"
 #include "kernels/rows_impl.h"
 #include "kernels/steps_impl.h"

@@ -142,18 +142,38 @@ struct AttentionF32 {
 };
 std::size_t attention_f32_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
 
-// The same head in int8. q, k and v are quantized a token at a time, as quantize_row_u8 does (q8, k8, v8 in [-127, 127]
-// with scales sq, sk, sv; a token that counts as zero has scale 0, one with NaN or infinity NaN). The integer sums are
-// exact, keys and head_dim <= 65,793:
-//   acc[i][j]   = sum_d q8[i][d] * k8[j][d]
-//   score[i][j] = fma(float(acc), (sq[i] * scale) * sk[j], bias[i][j]), or the product alone without a bias
-//   e[i][j]     = exp(score[i][j] - max_j score[i][j]);  s[i] = sum_j e[i][j] in the fixed order of lanes.h
-//   w[i][j]     = e[i][j] * sv[j];  m = max_j w[i][j];  w8 = round_half_even(w * (255 / m)), unsigned
+// Tokens of a head in int8, as quantize_rows_u8 makes them: q + 128 for q in [-127, 127], with a scale each, 0 for one
+// that counts as zero and NaN for one with NaN or infinity.
+struct TokenBytes {
+  const std::uint8_t* bytes;  // [tokens][round_up(head_dim, 4)], row stride ld; 128 past head_dim
+  std::ptrdiff_t ld;
+  const float* scale;  // [tokens]
+};
+
+// The same head in int8: q8, k8 and v8 with scales sq, sk and sv. The integer sums are exact, keys and head_dim <=
+// 65,793. Base 2, and every product with scales rounded:
+//   acc[i][j]   = sum_d q8[i][d] * k8[j][d];  t[i][j] = float(acc) * (sk[j] * (scale * log2(e)))
+//   without a bias: h = max_j t[i][j];  g = min(2^20 / |h|, sq[i]);  x[i][j] = fma(t, g, -(g * h))
+//   with one:       y[i][j] = fma(t, sq[i], bias[i][j] * log2(e));  x = y - max_j y[i][j]
+//   e[i][j]     = 2^x, as exp2_coarse of math_lanes.h has it;  s[i] = (s0 + s1) + (s2 + s3), sn the sum of e[i][j] over
+//   j % 4
+//                 = n in ascending j from 0
+//   w[i][j]     = e[i][j] * sv[j];  m = max_j w[i][j];  w8 = w * (255 / m), rounded half to even once, unsigned
 //   out[i][d]   = float(sum_j w8[i][j] * v8[j][d]) * ((m / 255) / s[i])
-// With m < 2^-100 the row is 0; with NaN among w or e it is NaN. V's scales lie along the summed index, so they go into
-// the weights, whose own scale, one a query, comes out again.
-using AttentionInt8 = AttentionF32;  // with attention_u8s8_scratch bytes of scratch
-std::size_t attention_u8s8_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
+// g is sq but for scores beyond 2^20, whose rounding would make x large. With m < 2^-100 the row is 0; with NaN among w
+// or e it is NaN. V's scales lie along the summed index, so they go into the weights, whose own scale, one a query,
+// comes out again.
+struct AttentionU8S8 {
+  TokenBytes q, k, v;  // queries, keys and as many values
+  std::size_t queries, keys, head_dim;
+  float scale;
+  const float* bias;  // as in AttentionF32; ld_bias likewise
+  std::ptrdiff_t ld_bias;
+  float* out;  // [queries][head_dim], row stride ldo
+  std::ptrdiff_t ldo;
+  std::byte* scratch;  // attention_u8s8_scratch(keys, head_dim) bytes, 64-byte aligned
+};
+std::size_t attention_u8s8_scratch(std::size_t keys, std::size_t head_dim);
 
 // What relative positions add to one query's scores: with t = index[j], the place of key j's position relative to the
 // query's in tables of such places,
@@ -168,9 +188,9 @@ struct RelativeRow {
   float* y;                   // [n]; may be bias
 };
 
-// The same head in bf16: q, k, v and p are rounded to it, and both chains are those of GemmBf16, over pairs of d and of
-// j, an odd last one with 0, with denormals flushed; everything else is attention_f32's, and s is the sum of p before
-// it is rounded.
+// attention_f32's head in bf16: q, k, v and p are rounded to it, and both chains are those of GemmBf16, over pairs of d
+// and of j, an odd last one with 0, with denormals flushed; everything else is attention_f32's, and s is the sum of p
+// before it is rounded.
 using AttentionBf16 = AttentionF32;  // with attention_bf16_scratch bytes of scratch
 std::size_t attention_bf16_scratch(std::size_t queries, std::size_t keys, std::size_t head_dim);
 
@@ -197,15 +217,20 @@ struct Table {
   // y[i] = act(x[i]), a GELU only as exact as 8 bits need (math_lanes.h), then quantize_row_u8 of y. y is not x.
   float (*activate_quantize_row_u8)(Activation activation, const float* x, std::size_t n, float* y, std::uint8_t* q);
 
+  // Many rows of that, n each: x's row stride is ldx, q's ldq >= round_up(n, 4). scale[rows]. Of rows with scale NaN
+  // the bytes mean nothing.
+  void (*quantize_rows_u8)(const float* x, std::ptrdiff_t ldx, std::size_t rows, std::size_t n, std::uint8_t* q,
+                           std::ptrdiff_t ldq, float* scale);
+
   // y[i] = x[i] as bf16, rounded half to even; NaN stays NaN, denormals become a zero of their sign (bf16.h). Writes y
   // up to round_up(n, 2), padding 0.
   void (*to_bf16_row)(const float* x, std::size_t n, std::uint16_t* y);
   // The same of y[k] = x[k] * multiplier[k], rounded: SmoothQuant's step.
   float (*smooth_quantize_row_u8)(const float* x, const float* multiplier, std::size_t n, std::uint8_t* q);
 
-  // A scale and zero point that were known before: q[k] = clamp(round_half_even(y[k] / scale) + zero_point, 0, 255) with
-  // y as above, y = x where multiplier is null; scale > 0. A row with NaN or infinity gets scale NaN and q = zero_point.
-  // Writes q up to round_up(n, 4), padding zero_point. Returns the scale.
+  // A scale and zero point that were known before: q[k] = clamp(round_half_even(y[k] / scale) + zero_point, 0, 255)
+  // with y as above, y = x where multiplier is null; scale > 0. A row with NaN or infinity gets scale NaN and q =
+  // zero_point. Writes q up to round_up(n, 4), padding zero_point. Returns the scale.
   float (*static_quantize_row_u8)(const float* x, const float* multiplier, std::size_t n, float scale,
                                   std::uint8_t zero_point, std::uint8_t* q);
 
@@ -231,7 +256,7 @@ struct Table {
   double (*peak_u8s8)(std::size_t iterations, std::int32_t* sink);
   double (*peak_bf16)(std::size_t iterations, float* sink);
 
-  void (*attention_u8s8)(const AttentionInt8&);
+  void (*attention_u8s8)(const AttentionU8S8&);
 
   // For graphs that bring their own quantization, whose operators are computed one by one: every one of them rounds.
   void (*sums_u8s8)(const SumsU8S8&);

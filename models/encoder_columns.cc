@@ -199,23 +199,29 @@ std::size_t EncoderPass::project_items(std::size_t layer_index) const {
 }
 
 // Some heads' queries, keys and values; in a pruned layer queries of each sequence's first row.
-void EncoderPass::project_columns(std::size_t layer_index, std::size_t item, std::byte*) const {
+void EncoderPass::project_columns(std::size_t layer_index, std::size_t item, std::byte* scratch) const {
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const Linear& qkv = layer.query_key_value;
-  const std::size_t hidden = encoder_.hidden;
-  const Rows rows = RowMaker(*e_.kernels, qkv, few_rows()).rows(rows_.hidden, static_cast<std::ptrdiff_t>(hidden));
+  const std::size_t rows = ragged().rows();
+  const auto ld_hidden = static_cast<std::ptrdiff_t>(encoder_.hidden);
+  const Rows from = RowMaker(*e_.kernels, qkv, few_rows()).rows(rows_.hidden, ld_hidden);
   const auto [head, heads] = split(layer.heads, heads_of_unit(layer), item, project_items(layer_index));
+  const std::size_t first = head * layer.head_dim, columns = heads * layer.head_dim;
+  const bool is_bytes = keeps_bytes(layer, sizes_.length);
+  float* floats = BlockRows::at(scratch, widths_).ffn;
   for (std::size_t part = is_pruned(layer_index) ? 1 : 0; part < 3; ++part) {
-    const std::size_t begin = qkv.part_offset(part) + head * layer.head_dim;
-    qkv.run(*e_.kernels, rows, ragged().rows(), begin, begin + heads * layer.head_dim, {}, rows_.qkv + begin,
-            static_cast<std::ptrdiff_t>(widths_.qkv));
+    const std::size_t begin = qkv.part_offset(part) + first;
+    const auto ld = static_cast<std::ptrdiff_t>(is_bytes ? columns : widths_.qkv);
+    qkv.run(*e_.kernels, from, rows, begin, begin + columns, {}, is_bytes ? floats : rows_.qkv + begin, ld);
+    if (is_bytes) quantize_heads(layer, Part{static_cast<int>(part)}, {head, heads}, floats, ld, {0, rows});
   }
   if (!is_pruned(layer_index)) return;
+  float* query = rows_.first_query + first;
   for (std::size_t b = 0; b < ragged().batch(); ++b) {
-    const std::size_t begin = head * layer.head_dim;
-    qkv.run(*e_.kernels, from_row(rows, ragged().sequence(b).first_row), 1, begin, begin + heads * layer.head_dim, {},
-            rows_.first_query + b * hidden + begin, static_cast<std::ptrdiff_t>(hidden));
+    qkv.run(*e_.kernels, from_row(from, ragged().sequence(b).first_row), 1, first, first + columns, {},
+            query + b * encoder_.hidden, ld_hidden);
   }
+  if (is_bytes) quantize_heads(layer, Part::query, {head, heads}, query, ld_hidden, {0, ragged().batch()});
 }
 
 }  // namespace sesame::models

@@ -4,6 +4,7 @@
 
 #include "engine/linear.h"
 #include "kernels/pack.h"
+#include "models/attention_kernel.h"
 #include "models/cursor.h"
 #include "models/ragged.h"
 
@@ -16,13 +17,49 @@ EncoderWidths::EncoderWidths(const Encoder& encoder) : hidden(encoder.hidden), w
     for (const engine::Linear* linear : {&layer.query_key_value, &layer.attn_out, &layer.ffn_in, &layer.ffn_out}) {
       made = std::max(made, linear->row_bytes());
     }
+    if (keeps_bytes(layer, 0)) {
+      head_bytes = std::max(head_bytes, layer.heads * kernels::round_up(layer.head_dim, 4));
+      heads = std::max(heads, layer.heads);
+    } else {
+      floats = true;
+    }
   }
 }
+
+bool keeps_bytes(const EncoderLayer& layer, std::size_t length) {
+  return layer.attention == AttentionPrecision::int8 && fits_int8(length, layer.head_dim) &&
+         layer.relative.query.empty() && layer.relative.key.empty();
+}
+
+std::uint8_t* HeadBytes::bytes_at(const EncoderLayer& layer, Part part, std::size_t head, std::size_t row) const {
+  const std::size_t place = (static_cast<std::size_t>(part) * layer.heads + head) * rows + row;
+  return bytes + place * kernels::round_up(layer.head_dim, 4);
+}
+
+float* HeadBytes::scale_at(const EncoderLayer& layer, Part part, std::size_t head, std::size_t row) const {
+  return scale + (static_cast<std::size_t>(part) * layer.heads + head) * rows + row;
+}
+
+kernels::TokenBytes HeadBytes::tokens(const EncoderLayer& layer, Part part, std::size_t head, std::size_t row) const {
+  return {bytes_at(layer, part, head, row), static_cast<std::ptrdiff_t>(kernels::round_up(layer.head_dim, 4)),
+          scale_at(layer, part, head, row)};
+}
+
+namespace {
+
+// Floats of all rows' queries, keys and values.
+std::size_t qkv_floats(const EncoderWidths& widths, const InputSizes& sizes) {
+  const bool any = widths.floats || sizes.length > kernels::kMaxK;
+  return any ? sizes.batch * sizes.length * widths.qkv : 0;
+}
+
+}  // namespace
 
 std::size_t SharedRows::bytes(const EncoderWidths& widths, const InputSizes& sizes) {
   const std::size_t rows = sizes.batch * sizes.length;
   return RaggedBatch::bytes(sizes.batch, sizes.length) + 2 * piece<float>(rows * widths.hidden) +
-         piece<float>(rows * widths.qkv) + piece<float>(sizes.batch * widths.hidden);
+         piece<float>(qkv_floats(widths, sizes)) + piece<std::uint8_t>(3 * rows * widths.head_bytes) +
+         piece<float>(3 * rows * widths.heads) + piece<float>(sizes.batch * widths.hidden);
 }
 
 SharedRows SharedRows::at(std::byte* scratch, const EncoderWidths& widths, const InputSizes& sizes) {
@@ -31,7 +68,10 @@ SharedRows SharedRows::at(std::byte* scratch, const EncoderWidths& widths, const
   SharedRows shared;
   shared.ragged = cursor.take<std::byte>(RaggedBatch::bytes(sizes.batch, sizes.length));
   shared.hidden = cursor.take<float>(rows * widths.hidden);
-  shared.qkv = cursor.take<float>(rows * widths.qkv);
+  shared.qkv = cursor.take<float>(qkv_floats(widths, sizes));
+  shared.heads.bytes = cursor.take<std::uint8_t>(3 * rows * widths.head_bytes);
+  shared.heads.scale = cursor.take<float>(3 * rows * widths.heads);
+  shared.heads.rows = rows;
   shared.context = cursor.take<float>(rows * widths.hidden);
   shared.first_query = cursor.take<float>(sizes.batch * widths.hidden);
   return shared;

@@ -76,12 +76,36 @@ void EncoderPass::embed(std::size_t item, std::byte* scratch) const {
   project(0, block, maker.rows(out, static_cast<std::ptrdiff_t>(hidden)), block_rows);
 }
 
-void EncoderPass::project(std::size_t layer, const Block& block, const Rows& rows, const BlockRows& scratch) const {
-  const Linear& qkv = encoder_.layers[layer].query_key_value;
-  const std::size_t first_column = is_pruned(layer) ? qkv.part_offset(1) : 0;  // without the queries
-  qkv.run(*e_.kernels, rows, block.count, first_column, qkv.out_features(), {},
-          rows_.qkv + block.begin * widths_.qkv + first_column, static_cast<std::ptrdiff_t>(widths_.qkv));
-  if (is_pruned(layer)) project_first_rows(layer, block, rows, scratch);
+void EncoderPass::project(std::size_t layer_index, const Block& block, const Rows& rows,
+                          const BlockRows& scratch) const {
+  const EncoderLayer& layer = encoder_.layers[layer_index];
+  const Linear& qkv = layer.query_key_value;
+  const std::size_t first_part = is_pruned(layer_index) ? 1 : 0;  // without the queries
+  if (keeps_bytes(layer, sizes_.length)) {
+    const auto ld = static_cast<std::ptrdiff_t>(encoder_.hidden);
+    for (std::size_t part = first_part; part < 3; ++part) {  // floats of one part stay in L2
+      const std::size_t begin = qkv.part_offset(part);
+      qkv.run(*e_.kernels, rows, block.count, begin, begin + encoder_.hidden, {}, scratch.ffn, ld);
+      quantize_heads(layer, Part{static_cast<int>(part)}, {0, layer.heads}, scratch.ffn, ld, block);
+    }
+  } else {
+    const std::size_t begin = qkv.part_offset(first_part);
+    qkv.run(*e_.kernels, rows, block.count, begin, qkv.out_features(), {},
+            rows_.qkv + block.begin * widths_.qkv + begin, static_cast<std::ptrdiff_t>(widths_.qkv));
+  }
+  if (is_pruned(layer_index)) project_first_rows(layer_index, block, rows, scratch);
+}
+
+// One part of a block's projection, of some heads, whose floats are at x.
+void EncoderPass::quantize_heads(const EncoderLayer& layer, Part part, const Block& heads, const float* x,
+                                 std::ptrdiff_t ld, const Block& block) const {
+  for (std::size_t i = 0; i < heads.count; ++i) {
+    const std::size_t head = heads.begin + i;
+    e_.kernels->quantize_rows_u8(x + i * layer.head_dim, ld, block.count, layer.head_dim,
+                                 rows_.heads.bytes_at(layer, part, head, block.begin),
+                                 static_cast<std::ptrdiff_t>(kernels::round_up(layer.head_dim, 4)),
+                                 rows_.heads.scale_at(layer, part, head, block.begin));
+  }
 }
 
 void EncoderPass::project_first_rows(std::size_t layer, const Block& block, const Rows& rows,
@@ -109,7 +133,11 @@ void EncoderPass::project_first_rows(std::size_t layer, const Block& block, cons
   Rows firsts = rows;
   firsts.f32 = scratch.ffn;
   firsts.ld = ld;
-  qkv.run(*e_.kernels, firsts, count, 0, hidden, {}, rows_.first_query + first_sequence * hidden, ld);
+  float* query = rows_.first_query + first_sequence * hidden;
+  qkv.run(*e_.kernels, firsts, count, 0, hidden, {}, query, ld);
+  if (const EncoderLayer& l = encoder_.layers[layer]; keeps_bytes(l, sizes_.length)) {
+    quantize_heads(l, Part::query, {0, l.heads}, query, ld, {first_sequence, count});
+  }
 }
 
 namespace {
@@ -123,10 +151,6 @@ std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t fi
   return first < end ? std::min(count, end - first) : 0;
 }
 
-void run(const kernels::Table& kernels, const EncoderLayer& layer, const kernels::AttentionF32& a) {
-  attention_kernel(kernels, layer.attention, a.keys, layer.head_dim)(a);
-}
-
 }  // namespace
 
 std::size_t EncoderPass::attend_scratch(const EncoderLayer& layer, std::size_t length) {
@@ -135,10 +159,9 @@ std::size_t EncoderPass::attend_scratch(const EncoderLayer& layer, std::size_t l
 
 // Queries from `begin` on, which the mask drops.
 void EncoderPass::attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin,
-                                kernels::AttentionF32 a) const {
-  a.q += static_cast<std::ptrdiff_t>(begin) * a.ldq;
-  a.out += static_cast<std::ptrdiff_t>(begin) * a.ldo;
-  a.queries -= begin;
+                                HeadOperands head) const {
+  head.skip_queries(begin);
+  kernels::AttentionF32& a = head.floats;
   if (encoder_.mask.masked_queries != MaskedQueries::uniform) {
     for (std::size_t i = 0; i < a.queries; ++i) {
       std::fill_n(a.out + static_cast<std::ptrdiff_t>(i) * a.ldo, a.head_dim, 0.0f);
@@ -148,47 +171,60 @@ void EncoderPass::attend_masked(const EncoderLayer& layer, const Sequence& s, st
   a.keys = s.end - s.begin;  // every position has a row where such a query has one
   a.scale = 0;
   a.bias = nullptr;
-  models::run(*e_.kernels, layer, a);
+  models::attend(*e_.kernels, layer.attention, head);
 }
 
-void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* scratch) const {
+HeadOperands EncoderPass::head_operands(std::size_t layer_index, const AttentionItem& item) const {
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const bool pruned = is_pruned(layer_index);
-
-  const auto [index, head, first, queries] = attention_item(ragged(), layer.heads, pruned, e_.options->threads, item);
-  const Sequence& s = ragged().sequence(index);
-  const std::size_t column = head * layer.head_dim;
-  const auto ld = static_cast<std::ptrdiff_t>(widths_.qkv);
-  const auto ld_hidden = static_cast<std::ptrdiff_t>(encoder_.hidden);
-  const float* keys = rows_.qkv + s.begin * widths_.qkv + column;
-
-  kernels::AttentionF32 a{};
-  a.q = pruned ? rows_.first_query + index * encoder_.hidden + column : rows_.qkv + first * widths_.qkv + column;
-  a.ldq = pruned ? ld_hidden : ld;
-  a.k = keys + layer.query_key_value.part_offset(1);
-  a.ldk = ld;
-  a.v = keys + layer.query_key_value.part_offset(2);
-  a.ldv = ld;
-  a.queries = queries;
+  const Sequence& s = ragged().sequence(item.sequence);
+  const std::size_t row = pruned ? item.sequence : item.first, column = item.head * layer.head_dim;
+  const auto ld = static_cast<std::ptrdiff_t>(widths_.qkv), ld_hidden = static_cast<std::ptrdiff_t>(encoder_.hidden);
+  HeadOperands head;
+  kernels::AttentionF32& a = head.floats;
+  if (keeps_bytes(layer, sizes_.length)) {
+    head.q = rows_.heads.tokens(layer, Part::query, item.head, row);
+    head.k = rows_.heads.tokens(layer, Part::key, item.head, s.begin);
+    head.v = rows_.heads.tokens(layer, Part::value, item.head, s.begin);
+  } else {
+    const float* keys = rows_.qkv + s.begin * widths_.qkv + column;
+    a.q = pruned ? rows_.first_query + row * encoder_.hidden + column : rows_.qkv + row * widths_.qkv + column;
+    a.ldq = pruned ? ld_hidden : ld;
+    a.k = keys + layer.query_key_value.part_offset(1);
+    a.ldk = ld;
+    a.v = keys + layer.query_key_value.part_offset(2);
+    a.ldv = ld;
+  }
+  a.queries = item.queries;
   a.keys = s.keys;
   a.head_dim = layer.head_dim;
   a.scale = s.flat ? 0 : layer.score_scale;
   a.bias = s.bias;
   a.ld_bias = 0;
-  a.out = rows_.context + (pruned ? index : first) * encoder_.hidden + column;
+  a.out = rows_.context + row * encoder_.hidden + column;
   a.ldo = ld_hidden;
+  return head;
+}
+
+void EncoderPass::attend(std::size_t layer_index, std::size_t item_index, std::byte* scratch) const {
+  const EncoderLayer& layer = encoder_.layers[layer_index];
+  const AttentionItem item =
+      attention_item(ragged(), layer.heads, is_pruned(layer_index), e_.options->threads, item_index);
+  const Sequence& s = ragged().sequence(item.sequence);
+  HeadOperands head = head_operands(layer_index, item);
+  kernels::AttentionF32& a = head.floats;
   a.scratch = scratch;
 
-  const std::size_t unmasked = unmasked_queries(encoder_.mask, s, first, a.queries);
-  if (unmasked < a.queries) attend_masked(layer, s, unmasked, a);
+  const std::size_t unmasked = unmasked_queries(encoder_.mask, s, item.first, a.queries);
+  if (unmasked < a.queries) attend_masked(layer, s, unmasked, head);
   if (unmasked == 0) return;
   a.queries = unmasked;
   if (layer.relative && !s.flat) {
-    const Positions positions{ragged().positions(first, a.queries), ragged().positions(s.begin, a.keys)};
-    add_relative_scores(layer.relative, head, positions, *e_.kernels,
+    const Positions positions{ragged().positions(item.first, a.queries), ragged().positions(s.begin, a.keys)};
+    add_relative_scores(layer.relative, item.head, positions, *e_.kernels,
                         scratch + attention_scratch(sizes_.length, layer.head_dim), a);
   }
-  models::run(*e_.kernels, layer, a);
+  models::attend(*e_.kernels, layer.attention, head);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

@@ -6,9 +6,11 @@
 
 #include "engine/linear.h"
 #include "engine/step.h"
+#include "models/attention_kernel.h"
 #include "models/encoder.h"
 #include "models/encoder_memory.h"
 #include "models/ragged.h"
+#include "models/row_blocks.h"
 
 namespace sesame::models {
 
@@ -55,10 +57,14 @@ class EncoderPass {
   // The layer behind its attention, and the next layer's queries, keys and values.
   void feed_forward(std::size_t layer, std::size_t item, std::byte* scratch) const;
 
+  // From `rows`, the layer's input in a block.
   void project(std::size_t layer, const Block& block, const engine::Rows& rows, const BlockRows& scratch) const;
   void project_first_rows(std::size_t layer, const Block& block, const engine::Rows& rows,
                           const BlockRows& scratch) const;
-  void attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin, kernels::AttentionF32 a) const;
+  void quantize_heads(const EncoderLayer& layer, Part part, const Block& heads, const float* x, std::ptrdiff_t ld,
+                      const Block& block) const;
+  HeadOperands head_operands(std::size_t layer, const AttentionItem& item) const;
+  void attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin, HeadOperands head) const;
   const float* residual(std::size_t layer, const Block& block, const BlockRows& scratch) const;
   engine::Rows attend_out(std::size_t layer, const Block& block, const BlockRows& scratch) const;
   engine::Rows activate(const EncoderLayer& layer, const engine::Rows& rows, std::size_t count,

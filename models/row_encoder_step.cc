@@ -173,7 +173,7 @@ void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t i
     }
     return;
   }
-  attention_kernel(*e.kernels, attention.precision, a.keys, attention.head_dim)(a);
+  models::attend(*e.kernels, attention.precision, {.floats = a});
 }
 
 }  // namespace sesame::models

@@ -2,10 +2,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "kernels/fp_env.h"
+#include "kernels/pack.h"
 #include "kernels/reference_attention.h"
+#include "kernels/reference_rows.h"
 #include "kernels/table.h"
 #include "tests/catch.h"
 #include "tests/kernels/attention_problem.h"
@@ -19,7 +22,53 @@ namespace sesame::kernels {
 namespace {
 
 using Shape = AttentionShape;
-using Problem = AttentionProblem;
+// A head's tokens as bytes, which end where memory does.
+class Tokens {
+ public:
+  Tokens(const float* x, std::ptrdiff_t ld, std::size_t count, std::size_t n, std::size_t gap)
+      : ld_(round_up(n, 4) + gap), scale_(std::vector<float>(count)), bytes_(quantized(x, ld, count, n)) {}
+  TokenBytes get() { return {bytes_.data(), static_cast<std::ptrdiff_t>(ld_), scale_.data()}; }
+
+ private:
+  std::vector<std::uint8_t> quantized(const float* x, std::ptrdiff_t ld, std::size_t count, std::size_t n) {
+    std::vector<std::uint8_t> bytes((count - 1) * ld_ + round_up(n, 4), 1);
+    for (std::size_t t = 0; t < count; ++t) {
+      scale_.data()[t] = reference::quantize_row_u8(x + static_cast<std::ptrdiff_t>(t) * ld, n, bytes.data() + t * ld_);
+    }
+    return bytes;
+  }
+
+  std::size_t ld_;
+  Fenced<float> scale_;
+  Fenced<std::uint8_t> bytes_;
+};
+
+struct Problem : AttentionProblem {
+  using AttentionProblem::AttentionProblem;
+
+  // Quantizes what is there now.
+  AttentionU8S8 arguments(float* out, std::byte* scratch) {
+    const AttentionF32 a = AttentionProblem::arguments(out, scratch);
+    const std::size_t gap = static_cast<std::size_t>(ld) - shape.head_dim;
+    queries.emplace(a.q, a.ldq, a.queries, a.head_dim, gap);
+    keys.emplace(a.k, a.ldk, a.keys, a.head_dim, gap);
+    values.emplace(a.v, a.ldv, a.keys, a.head_dim, gap);
+    return {.q = queries->get(),
+            .k = keys->get(),
+            .v = values->get(),
+            .queries = a.queries,
+            .keys = a.keys,
+            .head_dim = a.head_dim,
+            .scale = a.scale,
+            .bias = a.bias,
+            .ld_bias = a.ld_bias,
+            .out = out,
+            .ldo = a.ldo,
+            .scratch = scratch};
+  }
+
+  std::optional<Tokens> queries, keys, values;
+};
 
 std::vector<float> expected(Problem& p) {
   std::vector<float> out(p.shape.queries * p.shape.head_dim);
@@ -34,7 +83,7 @@ void check_every_level(Problem& p) {
     INFO(name(isa) << ": queries " << s.queries << ", keys " << s.keys << ", head_dim " << s.head_dim << ", bias "
                    << p.has_bias);
     // What earlier calls left in scratch memory must not matter.
-    Guarded<std::byte> scratch(attention_u8s8_scratch(s.queries, s.keys, s.head_dim), std::byte{0xFF});
+    Guarded<std::byte> scratch(attention_u8s8_scratch(s.keys, s.head_dim), std::byte{0xFF});
     Guarded<float> out(want.size(), 99.0f);
     table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
     CHECK(difference(want.data(), out.data(), want.size()) == "");
@@ -65,7 +114,7 @@ double magnitude_sum(const float* x, std::size_t n) {
 // every |q|, and half of both against each other.
 Exact exact_row(Problem& p, std::size_t i) {
   const std::size_t n = p.shape.head_dim;
-  const AttentionInt8 a = p.arguments(nullptr, nullptr);
+  const AttentionF32 a = p.AttentionProblem::arguments(nullptr, nullptr);
   const float* q = a.q + static_cast<std::ptrdiff_t>(i) * a.ldq;
   const double q_half = max_magnitude(q, n) / 254, q_sum = magnitude_sum(q, n);
   Exact row{std::vector<double>(p.shape.keys)};
@@ -92,7 +141,7 @@ TEST_CASE("attention_u8s8 gives the reference's bits at every level") {
     for (std::size_t keys : {1, 2, 3, 4, 15, 16, 17, 33, 48, 63, 64, 65, 70}) shapes.push_back({5, keys, head_dim});
   }
   for (std::size_t keys = 1; keys <= 70; ++keys) shapes.push_back({3, keys, 20});
-  for (std::size_t queries = 1; queries <= 30; ++queries) shapes.push_back({queries, 37, 32});
+  for (std::size_t queries = 1; queries <= 70; ++queries) shapes.push_back({queries, 37, 32});
   for (std::size_t head_dim : {32, 64, 128}) shapes.push_back({20, 384, head_dim});
   shapes.push_back({128, 128, 64});
   for (const Shape& shape : shapes) {
@@ -107,8 +156,8 @@ TEST_CASE("attention_u8s8 takes one bias row for all queries") {
   Problem p({6, 21, 8}, 0, true);
   std::vector<float> want(6 * 8), got(6 * 8);
   for (Isa isa : runnable_isas()) {
-    Guarded<std::byte> memory(attention_u8s8_scratch(6, 21, 8));
-    AttentionInt8 a = p.arguments(want.data(), memory.data());
+    Guarded<std::byte> memory(attention_u8s8_scratch(21, 8));
+    AttentionU8S8 a = p.arguments(want.data(), memory.data());
     a.ld_bias = 0;
     reference::attention_u8s8(a);
     a.out = got.data();
@@ -151,7 +200,7 @@ TEST_CASE("attention_u8s8 answers NaN where a token of the query, or any key or 
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (Isa isa : runnable_isas()) {
     INFO(name(isa));
-    Guarded<std::byte> scratch(attention_u8s8_scratch(3, 20, 8));
+    Guarded<std::byte> scratch(attention_u8s8_scratch(20, 8));
     std::vector<float> out(24);
     const auto missing = [&] { return std::count_if(out.begin(), out.end(), [](float x) { return std::isnan(x); }); };
     Problem query({3, 20, 8}, 0, false);
@@ -170,7 +219,7 @@ TEST_CASE("attention_u8s8 is as near attention without rounding as 8 bits are") 
   for (bool bias : {false, true}) {
     for (const Shape s : {Shape{9, 50, 64}, Shape{5, 200, 32}, Shape{4, 7, 11}}) {
       Problem p(s, 0, bias);
-      Guarded<std::byte> scratch(attention_u8s8_scratch(s.queries, s.keys, s.head_dim));
+      Guarded<std::byte> scratch(attention_u8s8_scratch(s.keys, s.head_dim));
       std::vector<float> out(s.queries * s.head_dim);
       table(default_isa()).attention_u8s8(p.arguments(out.data(), scratch.data()));
       for (std::size_t i = 0; i < s.queries; ++i) {
@@ -207,7 +256,7 @@ TEST_CASE("attention_u8s8 of equal keys and weights is exact where 8 bits are") 
     const float row[4] = {127, static_cast<float>(j), -static_cast<float>(8 * j), 1};
     std::copy_n(row, 4, p.value(j));
   }
-  Guarded<std::byte> scratch(attention_u8s8_scratch(3, 8, 4));
+  Guarded<std::byte> scratch(attention_u8s8_scratch(8, 4));
   std::vector<float> out(12);
   for (Isa isa : runnable_isas()) {
     table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
@@ -224,7 +273,7 @@ TEST_CASE("attention_u8s8 of equal keys and weights is exact where 8 bits are") 
 TEST_CASE("attention_u8s8 does not depend on the host's floating-point environment or on other queries") {
   Problem p({20, 45, 32}, 0, false);
   const std::vector<float> want = expected(p);
-  Guarded<std::byte> scratch(attention_u8s8_scratch(20, 45, 32));
+  Guarded<std::byte> scratch(attention_u8s8_scratch(45, 32));
   std::vector<float> got(want.size());
   for (Isa isa : runnable_isas()) {
     {
@@ -233,8 +282,9 @@ TEST_CASE("attention_u8s8 does not depend on the host's floating-point environme
       table(isa).attention_u8s8(p.arguments(got.data(), scratch.data()));
     }
     CHECK(difference(want.data(), got.data(), want.size()) == "");
-    AttentionInt8 last = p.arguments(got.data(), scratch.data());
-    last.q += 19 * last.ldq;
+    AttentionU8S8 last = p.arguments(got.data(), scratch.data());
+    last.q.bytes += 19 * last.q.ld;
+    last.q.scale += 19;
     last.queries = 1;
     table(isa).attention_u8s8(last);
     CHECK(difference(want.data() + 19 * 32, got.data(), 32) == "");

@@ -10,7 +10,7 @@ namespace sesame::kernels {
 struct LaneResults {
   float add[16], subtract[16], multiply[16], divide[16], fma[16], sqrt[16], min[16], max[16], abs[16], copysign[16];
   float a_less_b[16], nan[16];  // 1 where true, else 0
-  float round[16], to_float[16], from_bits[16], lookup[16], gather[16], splat[16];
+  float round[16], from_nearest[16], to_float[16], from_bits[16], lookup[16], gather[16], splat[16];
   std::int32_t to_int[16], bits[16], add_int[16], and_int[16], max_int[16], shift_23[16];
   float reduce_add, reduce_max, sqrt_one;
   std::int32_t reduce_max_int;
@@ -19,6 +19,7 @@ struct LaneResults {
 struct LanesProbe {
   void (*run)(const float* a, const float* b, const float* c, const std::int32_t* i, const std::int32_t* j,
               LaneResults* results);
+  void (*exp2_coarse)(const float* x, std::size_t n, float* y);  // of math_lanes.h; n in 16s
   void (*load_part)(const float* p, std::size_t n, float fill, float* lanes);
   void (*store_part)(const float* lanes, std::size_t n, float* p);
   void (*first)(const float* lanes, std::size_t n, float fill, float* result);

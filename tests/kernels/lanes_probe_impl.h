@@ -1,7 +1,7 @@
 // lanes_probe.h for one level; lanes_probe_<level>.cc includes this.
 #pragma once
 
-#include "kernels/lanes.h"
+#include "kernels/math_lanes.h"
 #include "tests/kernels/lanes_probe.h"
 
 namespace sesame::kernels::SESAME_LEVEL {
@@ -27,6 +27,7 @@ void run(const float* pa, const float* pb, const float* pc, const std::int32_t* 
   store(r->a_less_b, select(less(a, b), splat(1.0f), zero()));
   store(r->nan, select(is_nan(a), splat(1.0f), zero()));
   store(r->round, round_half_even(a));
+  store(r->from_nearest, from_nearest(a) + zero());
   store(r->to_float, to_float(i));
   store(r->from_bits, from_bits(i));
   store(r->lookup, lookup16(pb, i));
@@ -55,6 +56,9 @@ void transposed(const float* const* row, std::size_t d, float* columns) {
 LanesProbe lanes_probe() {
   LanesProbe probe;
   probe.run = run;
+  probe.exp2_coarse = [](const float* x, std::size_t n, float* y) {
+    for (std::size_t i = 0; i < n; i += kLanes) store(y + i, exp2_coarse(load(x + i)));
+  };
   probe.load_part = [](const float* p, std::size_t n, float fill, float* lanes) { store(lanes, load(p, n, fill)); };
   probe.store_part = [](const float* lanes, std::size_t n, float* p) { store(p, load(lanes), n); };
   probe.first = [](const float* lanes, std::size_t n, float fill, float* result) {

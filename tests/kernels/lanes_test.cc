@@ -51,6 +51,7 @@ LaneResults expected(const float* a, const float* b, const float* c, const std::
     r.a_less_b[l] = a[l] < b[l] ? 1.0f : 0.0f;
     r.nan[l] = std::isnan(a[l]) ? 1.0f : 0.0f;
     r.round[l] = std::nearbyint(a[l]);
+    r.from_nearest[l] = (a[l] - std::nearbyint(a[l])) + 0.0f;  // zeros lose their sign
     r.to_float[l] = static_cast<float>(i[l]);
     std::memcpy(&r.from_bits[l], &i[l], 4);
     r.lookup[l] = b[i[l] & 15];
@@ -95,6 +96,7 @@ void check_same(const LaneResults& want, const LaneResults& got) {
   CHECK_FLOATS(a_less_b);
   CHECK_FLOATS(nan);
   CHECK_FLOATS(round);
+  CHECK_FLOATS(from_nearest);
   CHECK_FLOATS(to_float);
   CHECK_FLOATS(from_bits);
   CHECK_FLOATS(lookup);

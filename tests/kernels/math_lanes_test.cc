@@ -10,6 +10,7 @@
 #include "kernels/reference_rows.h"
 #include "kernels/table.h"
 #include "tests/catch.h"
+#include "tests/kernels/lanes_probe.h"
 #include "tests/kernels/same_bits.h"
 
 namespace sesame::kernels {
@@ -104,6 +105,38 @@ Worst measure(const Function& f, const Table& t, std::uint64_t stride) {
   return worst;
 }
 
+struct Exp2Level {
+  Isa isa;
+  LanesProbe probe;
+};
+
+std::vector<Exp2Level> exp2_levels() {
+  std::vector<Exp2Level> levels = {{Isa::scalar, scalar::lanes_probe()}};
+  if (supported(Isa::avx2)) levels.push_back({Isa::avx2, avx2::lanes_probe()});
+  if (supported(Isa::avx512)) levels.push_back({Isa::avx512, avx512::lanes_probe()});
+  return levels;
+}
+
+// exp2_coarse over every stride-th float up to 1: the worst error relative to 2^x, or 2^-64 below.
+Worst measure_exp2(const LanesProbe& probe, std::uint64_t stride) {
+  constexpr std::size_t kBlock = 4096;
+  std::vector<float> x, y(kBlock);
+  Worst worst;
+  for (std::uint64_t bits = 0; bits < 0x100000000; bits += stride) {
+    const float value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    if (value <= 1) x.push_back(value);
+    if (x.size() < kBlock) continue;
+    probe.exp2_coarse(x.data(), kBlock, y.data());
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      const double exact = std::exp2(std::max(x[i], -64.0f));
+      const double error = std::abs(y[i] - exact) / exact;
+      if (!(error <= worst.error)) worst = {error, x[i]};
+    }
+    x.clear();
+  }
+  return worst;
+}
+
 // What math_lanes.h states. `report` prints the figures.
 void check_stated_errors(std::uint64_t stride, bool report) {
   for (const Function& f : kFunctions) {
@@ -112,6 +145,10 @@ void check_stated_errors(std::uint64_t stride, bool report) {
     CHECK(worst.error <= f.stated);
     if (report) WARN(f.name << ": worst error " << worst.error << " at " << worst.x);
   }
+  const Worst worst = measure_exp2(exp2_levels().back().probe, stride);
+  CAPTURE(worst.error, worst.x);
+  CHECK(worst.error <= 1.02e-4);
+  if (report) WARN("exp2_coarse: worst error " << worst.error << " at " << worst.x);
 }
 
 }  // namespace
@@ -120,6 +157,24 @@ TEST_CASE("Functions keep their stated errors over a sample of all floats") { ch
 
 TEST_CASE("Exhaustively, functions keep their stated errors over all floats", "[.exhaustive]") {
   check_stated_errors(1, true);
+}
+
+TEST_CASE("exp2_coarse gives the reference's bits at every level over a sample of the floats up to 1") {
+  std::vector<float> x;
+  for (std::uint64_t bits = 0; bits < 0x100000000; bits += 65521) {
+    const float value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    if (!(value > 1)) x.push_back(value);
+  }
+  for (float edge = -70; edge <= 1; edge += 0.0078125f) x.push_back(edge);
+  while (x.size() % 16 != 0) x.push_back(0);
+  std::vector<float> want(x.size()), got(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) want[i] = reference::exp2_coarse(x[i]);
+  for (const Exp2Level& level : exp2_levels()) {
+    INFO(name(level.isa));
+    level.probe.exp2_coarse(x.data(), x.size(), got.data());
+    CHECK(difference(want.data(), got.data(), x.size()) == "");
+  }
+  CHECK(reference::exp2_coarse(0) == 1);
 }
 
 TEST_CASE("Functions give the reference's bits at every level over a sample of all floats") {

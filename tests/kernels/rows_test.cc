@@ -178,6 +178,47 @@ TEST_CASE("quantize_row_u8, add_row and sum_row give the reference's bits at eve
   }
 }
 
+TEST_CASE("quantize_rows_u8 gives quantize_row_u8's bytes and scales at every level, in its bounds") {
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  const auto check = [](std::vector<float> values, std::size_t rows, std::size_t n, std::size_t gap) {
+    const std::size_t ld = n + gap, bytes = (n + 3) / 4 * 4, ldq = bytes + gap;
+    values.resize((rows - 1) * ld + n);
+    Guarded<std::uint8_t> want((rows - 1) * ldq + bytes, 77);
+    std::vector<float> scale(rows);
+    for (std::size_t m = 0; m < rows; ++m) {
+      scale[m] = reference::quantize_row_u8(values.data() + m * ld, n, want.data() + m * ldq);
+    }
+    Fenced<float> x(values);
+    for (Isa isa : runnable_isas()) {
+      INFO(name(isa) << ": " << rows << " rows of " << n << ", gap " << gap);
+      Guarded<std::uint8_t> got(want.size(), 77);
+      Guarded<float> got_scale(rows);
+      table(isa).quantize_rows_u8(x.data(), static_cast<std::ptrdiff_t>(ld), rows, n, got.data(),
+                                  static_cast<std::ptrdiff_t>(ldq), got_scale.data());
+      CHECK(difference(scale.data(), got_scale.data(), rows) == "");
+      for (std::size_t m = 0; m < rows; ++m) {  // bytes of such rows mean nothing
+        if (std::isnan(scale[m])) std::copy_n(want.data() + m * ldq, bytes, got.data() + m * ldq);
+      }
+      CHECK(want.same_bytes(got));
+      CHECK((got.intact() && got_scale.intact()));
+    }
+  };
+  for (std::size_t n : {1, 2, 3, 4, 11, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 80, 96, 128, 130}) {
+    for (std::size_t rows : {1, 2, 7, 15, 16, 17, 31, 32, 33, 50}) {
+      for (std::size_t gap : {0, 5}) check(normal_row(rows * (n + gap), static_cast<unsigned>(n)), rows, n, gap);
+    }
+  }
+  for (std::size_t n : {11, 32, 64}) {
+    std::vector<float> odd = normal_row(20 * n, 3);
+    const float values[] = {kInf, -kInf, kNan, -kNan, 3e38f, 1e-31f, 1e-40f, -0.0f};
+    for (std::size_t i = 0; i < std::size(values); ++i) {
+      odd[2 * i * n + n / 2] = values[i];                                                     // among others
+      std::fill_n(odd.begin() + static_cast<std::ptrdiff_t>((2 * i + 1) * n), n, values[i]);  // alone
+    }
+    check(odd, 20, n, 0);
+  }
+}
+
 TEST_CASE("Row kernels do not depend on the host's floating-point environment") {
   const std::size_t n = 203;
   std::vector<float> x = normal_row(n, 5, 1e-38f);

@@ -82,10 +82,11 @@ template <int R, int P>
   const FlushDenormals flush;
   load_tile<R, P>(task, acc);
   keep_in_place(acc);
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R, P>(a, b, panel_size, acc);
-    a += 2, b += kPanel * 2;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R, P>(a, b, panel_size, acc);
+        a += 2, b += kPanel * 2;
+      });
   keep_in_place(acc);
 }
 

@@ -20,6 +20,22 @@ T* row_of(T* matrix, std::ptrdiff_t stride, std::size_t m) {
   return matrix + static_cast<std::ptrdiff_t>(m) * stride;
 }
 
+// The same column in up to 8 rows of a matrix. Left to itself g++ keeps 7 multiples of the stride in registers, and for
+// want of them a loop's counters in vector registers, which costs multiply-adds.
+template <class T>
+class RowPointers {
+ public:
+  RowPointers(T* row, std::ptrdiff_t stride) : stride_(stride), first_(row), fifth_(row + 4 * stride) {
+    asm("" : "+r"(fifth_));  // so that it doesn't see what they have in common
+  }
+  T* operator[](int r) const { return r < 4 ? first_ + r * stride_ : fifth_ + (r - 4) * stride_; }
+  void advance(std::ptrdiff_t columns) { first_ += columns, fifth_ += columns; }
+
+ private:
+  std::ptrdiff_t stride_;
+  T *first_, *fifth_;
+};
+
 // `total` in as few blocks of at most `most` as possible, whose sizes differ by at most one; the larger ones first.
 class EvenSplit {
  public:
@@ -53,33 +69,53 @@ struct TileTask {
   Prefetch prefetch;
 };
 
-// Runs step() for the task's steps, and between groups of four asks for what is needed later: its share of the next
-// weights, and a row of the tile's part of c at a time. A store to a line that isn't in cache waits for it; asking for
-// all of them at once would keep this tile's weights waiting.
-template <class Tiles, int R, int P, class Gemm, class Step>
-[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
-  constexpr std::size_t kGroup = 4;
-  const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
-  const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
-  const char *next = task.prefetch.data, *end = next + task.prefetch.steps * 64;
-  const auto* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
-  int rows = task.last ? R : 0;
-  for (std::size_t group = 0; group < groups; ++group) {
-    if (next < end) {
-      for (std::size_t i = 0; i < each; ++i, next += 64) {
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
-      }
-    }
-    if (rows > 0) {
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) __builtin_prefetch(c + p * kPanel, 1, 3);
-      c += g.ldc;
-      --rows;
-    }
+constexpr std::size_t kGroup = 4;  // steps between two requests
+
+// Runs step() for `groups` groups, and ask() before each.
+template <class Ask, class Step>
+[[gnu::always_inline]] inline void for_each_group(std::size_t groups, Ask ask, Step step) {
+  for (; groups > 0; --groups) {
+    ask();
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kGroup; ++i) step();
   }
+}
+
+// Runs step() for the task's steps, and between groups of them asks for what is needed later: in the first groups for a
+// row of the tile's part of c (a store to a line that isn't in cache waits for it, and asking for all of them at once
+// would keep this tile's weights waiting), in the next for its share of the next weights, or in all of them if that
+// takes all. What is asked for when has loops of its own: deciding it in every group costs 1 % of a tile.
+template <class Tiles, int R, int P, class Gemm, class Step>
+[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
+  const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
+  const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
+  const char* next = task.prefetch.data;
+  const auto ask_weights = [&] __attribute__((always_inline)) {
+    for (std::size_t i = 0; i < each; ++i, next += 64) {
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
+    }
+  };
+  const auto* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
+  const auto ask_row = [&] __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) __builtin_prefetch(c + p * kPanel, 1, 3);
+    __builtin_prefetch(c + P * kPanel - 1, 1, 3);  // rows of c need not begin with a line
+    c += g.ldc;
+  };
+  const auto ask_both = [&] __attribute__((always_inline)) {
+    ask_row();
+    ask_weights();
+  };
+  const auto ask_nothing = [] __attribute__((always_inline)){};
+
+  const std::size_t rows = !task.last ? 0 : groups < R ? groups : R;
+  const std::size_t asking = each ? task.prefetch.steps / each : 0;
+  const std::size_t both = asking + rows > groups ? asking + rows - groups : 0;
+  for_each_group(rows - both, ask_row, step);
+  for_each_group(both, ask_both, step);
+  for_each_group(asking - both, ask_weights, step);
+  for_each_group(groups - asking - (rows - both), ask_nothing, step);
   for (std::size_t i = groups * kGroup; i < task.steps; ++i) step();
 }
 

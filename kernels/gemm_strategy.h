@@ -67,6 +67,8 @@ struct TileTask {
   bool first, last;         // whether that part begins and ends the depth
   float* partial;           // the tile's sums between two parts, R * P * 16 of them; only for Tiles that split
   Prefetch prefetch;
+  float* wide;  // where its weights are widened, or null; only for Tiles that widen them for several row blocks
+  bool widens;  // whether it leaves them there
 };
 
 constexpr std::size_t kGroup = 4;  // steps between two requests
@@ -155,6 +157,11 @@ class Schedule {
   static constexpr std::size_t kMaxSplitBlocks = 16;  // row blocks in a group when the depth is split
   static constexpr std::size_t kMaxTile = 24 * kPanel;
   static constexpr bool kSplits = Tiles::kMaxSteps < kWholeDepth;
+  static constexpr bool kWidens = requires { Tiles::kWideWeights; };
+  static constexpr std::size_t kWideSize = [] {
+    if constexpr (kWidens) return Tiles::kWideWeights;
+    return std::size_t{1};
+  }();
 
   // As many rows of a as leave most of a small L2 cache (1 MiB) to the weights.
   std::size_t row_blocks_in_cache() const {
@@ -169,6 +176,7 @@ class Schedule {
   void run_block(std::size_t group, std::size_t column) const {
     const std::size_t count = groups_.size(group), depths = depths_.count() ? depths_.count() : 1;
     float partial[kSplits ? kMaxSplitBlocks * kMaxTile : 1];
+    alignas(64) float wide[kWideSize];
     for (std::size_t depth = 0; depth < depths; ++depth) {
       const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
       for (std::size_t i = 0; i < count; ++i) {
@@ -180,7 +188,9 @@ class Schedule {
                             depth == 0,
                             depth + 1 == depths,
                             partial + (depths > 1 ? i * kMaxTile : 0),
-                            share(next, i, count)};
+                            share(next, i, count),
+                            kWidens && count > 1 ? wide : nullptr,
+                            i == 0};
         kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
       }
     }

@@ -67,8 +67,10 @@ struct TileTask {
   bool first, last;         // whether that part begins and ends the depth
   float* partial;           // the tile's sums between two parts, R * P * 16 of them; only for Tiles that split
   Prefetch prefetch;
-  float* wide;  // where its weights are widened, or null; only for Tiles that widen them for several row blocks
-  bool widens;  // whether it leaves them there
+  // Only for Tiles that widen: where the rows of a and the weights are, widened, and whether this tile is to widen
+  // them. No place for weights: only this tile uses them.
+  float *wide_rows, *wide_weights;
+  bool widens_rows, widens_weights;
 };
 
 constexpr std::size_t kGroup = 4;  // steps between two requests
@@ -136,6 +138,22 @@ constexpr auto tile_table(std::index_sequence<Index...>) {
   return Table{{entry.template operator()<Index>()...}};
 }
 
+// The operands of tiles that compute with wider ones than there are: those of a tile's rows, and those of several
+// blocks of columns, so that either serves more than one tile. Such Tiles have a Wide of this shape.
+struct NotWide {
+  static constexpr std::size_t kColumns = 1;  // blocks of columns taken at once
+  float rows[1], weights[kColumns][1];
+};
+template <class Tiles>
+struct WideOf {
+  using Type = NotWide;
+};
+template <class Tiles>
+requires requires { typename Tiles::Wide; }
+struct WideOf<Tiles> {
+  using Type = typename Tiles::Wide;
+};
+
 template <class Tiles, class Gemm>
 class Schedule {
  public:
@@ -149,7 +167,7 @@ class Schedule {
 
   void run() const {
     for (std::size_t group = 0; group < groups_.count(); ++group) {
-      for (std::size_t column = 0; column < columns_.count(); ++column) run_block(group, column);
+      for (std::size_t column = 0; column < columns_.count(); column += Wide::kColumns) run_block(group, column);
     }
   }
 
@@ -157,11 +175,7 @@ class Schedule {
   static constexpr std::size_t kMaxSplitBlocks = 16;  // row blocks in a group when the depth is split
   static constexpr std::size_t kMaxTile = 24 * kPanel;
   static constexpr bool kSplits = Tiles::kMaxSteps < kWholeDepth;
-  static constexpr bool kWidens = requires { Tiles::kWideWeights; };
-  static constexpr std::size_t kWideSize = [] {
-    if constexpr (kWidens) return Tiles::kWideWeights;
-    return std::size_t{1};
-  }();
+  using Wide = typename WideOf<Tiles>::Type;
 
   // As many rows of a as leave most of a small L2 cache (1 MiB) to the weights.
   std::size_t row_blocks_in_cache() const {
@@ -171,27 +185,32 @@ class Schedule {
     return depths_.count() > 1 && blocks > kMaxSplitBlocks ? kMaxSplitBlocks : blocks;
   }
 
-  // All rows of the group times a block of columns, a part of the depth at a time. There is always a part: without
-  // depth it is empty.
-  void run_block(std::size_t group, std::size_t column) const {
+  // All rows of the group times the blocks of columns from `first` on that are taken at once, a part of the depth at a
+  // time. There is always a part: without depth it is empty.
+  void run_block(std::size_t group, std::size_t first) const {
     const std::size_t count = groups_.size(group), depths = depths_.count() ? depths_.count() : 1;
-    float partial[kSplits ? kMaxSplitBlocks * kMaxTile : 1];
-    alignas(64) float wide[kWideSize];
+    const std::size_t rest = columns_.count() - first, columns = rest < Wide::kColumns ? rest : Wide::kColumns;
+    float partial[kSplits ? Wide::kColumns * kMaxSplitBlocks * kMaxTile : 1];
+    alignas(64) Wide wide;
     for (std::size_t depth = 0; depth < depths; ++depth) {
-      const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
       for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t block = groups_.begin(group) + i;
-        const TileTask task{rows_.begin(block),
-                            columns_.begin(column),
-                            depths_.begin(depth),
-                            depths_.size(depth),
-                            depth == 0,
-                            depth + 1 == depths,
-                            partial + (depths > 1 ? i * kMaxTile : 0),
-                            share(next, i, count),
-                            kWidens && count > 1 ? wide : nullptr,
-                            i == 0};
-        kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
+        for (std::size_t j = 0; j < columns; ++j) {
+          const std::size_t block = groups_.begin(group) + i, column = first + j;
+          const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
+          const TileTask task{rows_.begin(block),
+                              columns_.begin(column),
+                              depths_.begin(depth),
+                              depths_.size(depth),
+                              depth == 0,
+                              depth + 1 == depths,
+                              partial + (depths > 1 ? (i * Wide::kColumns + j) * kMaxTile : 0),
+                              share(next, i, count),
+                              wide.rows,
+                              count > 1 ? wide.weights[j] : nullptr,
+                              j == 0,
+                              i == 0};
+          kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
+        }
       }
     }
   }
@@ -203,10 +222,10 @@ class Schedule {
     return {begin + depths_.begin(depth) * 64, depths_.size(depth)};
   }
 
-  // The first weights of the block after this one.
+  // The first weights of the block that takes this one's place.
   Prefetch next_block(std::size_t group, std::size_t column) const {
-    if (column + 1 < columns_.count()) return weights(column + 1, 0);
-    return group + 1 < groups_.count() ? weights(0, 0) : Prefetch{nullptr, 0};
+    if (column + Wide::kColumns < columns_.count()) return weights(column + Wide::kColumns, 0);
+    return group + 1 < groups_.count() ? weights(column % Wide::kColumns, 0) : Prefetch{nullptr, 0};
   }
 
   // Row block i of `count` asks for its even share of what all of them ask for.

@@ -207,7 +207,7 @@ void Linear::pack_fp32(std::span<const LinearWeights> parts) {
 
 void Linear::pack_bf16(std::span<const LinearWeights> parts) {
   const std::size_t depth = kernels::round_up(in_, 2);
-  packed_ = Tensor::allocate(DType::u8, {as_dim(kernels::packed_bf16_size(in_, out_) * sizeof(std::uint16_t))});
+  packed_ = Tensor::allocate_weights(DType::u8, {as_dim(kernels::packed_bf16_size(in_, out_) * sizeof(std::uint16_t))});
   for (std::size_t i = 0; i < parts.size(); ++i) {
     require_bf16_range(parts[i]);
     const Strides s = strides_of(parts[i]);

@@ -58,10 +58,11 @@ template <int R>
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
   keep_in_place(acc);
-  for_each_step<Tiles, R, 1>(g, task, [&] {
-    step<R>(a, g.lda, b, acc);
-    a += 2, b += kPanel * 2;
-  });
+  for_each_step<Tiles, R, 1>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R>(a, g.lda, b, acc);
+        a += 2, b += kPanel * 2;
+      });
   keep_in_place(acc);
 }
 

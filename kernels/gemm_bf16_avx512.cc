@@ -1,7 +1,8 @@
 // Level avx512 of gemm_bf16, without the instruction: a bf16 is the upper half of a float, so both values of a pair
-// widen where they lie, the even one by a shift and the odd one by a mask, and each takes a fused multiply-add. Those
-// of the weights widen in registers, a tile's rows of a once before its products: there they would cost as much as a
-// third of the multiply-adds.
+// widen where they lie, the even one by a shift and the odd one by a mask, and each takes a fused multiply-add. Rows of
+// a widen once for several blocks of columns: in registers it would cost as much as a third of the multiply-adds, and
+// for each tile anew 9 %. Weights widen in registers, which costs a ninth, so the first of several row blocks leaves
+// them to the others: its multiply-adds hide the stores, which in a loop of their own take half as long as a tile.
 #include <cassert>
 
 #include "kernels/flush_denormals.h"
@@ -15,23 +16,43 @@ namespace {
 struct Tiles {
   static constexpr int kMaxRows = 8, kMaxPanels = 6;
   static constexpr int panels(int rows) { return rows <= 2 ? 6 : rows <= 4 ? 4 : 3; }
-  static constexpr std::size_t kMaxSteps = 256, kStepBytes = 4;  // bytes of a row of a in a step
+  static constexpr std::size_t kMaxSteps = 192, kStepBytes = 4;  // bytes of a row of a in a step
   static std::size_t steps(const GemmBf16& g) { return (g.K + 1) / 2; }
+
+  // A row of a has a line more than needed: rows a power of two apart would share the same few sets of L1. Weights
+  // are those of a part of the depth of 3 panels, what several row blocks have (at least 5 rows each): 72 KiB, which L2
+  // keeps.
+  static constexpr int kMaxWidePanels = 3;
+  static constexpr std::size_t kWideRow = 2 * kMaxSteps + kPanel;
+  struct Wide {
+    static constexpr std::size_t kColumns = 3;
+    float rows[kMaxRows * kWideRow];
+    alignas(64) float weights[kColumns][kMaxWidePanels * kMaxSteps * 2 * kPanel];
+  };
 
   template <int R, int P>
   static void tile(const GemmBf16& g, const TileTask& task);
 };
 
-// A row of a, widened. A line more than needed: rows a power of two apart would share the same few sets of L1.
-constexpr std::size_t kWideRow = 2 * Tiles::kMaxSteps + kPanel;
+// 16 values of a, widened.
+[[gnu::always_inline]] inline __m512i widened(__m256i values) {
+  return _mm512_slli_epi32(_mm512_cvtepu16_epi32(values), 16);
+}
 
-// Pairs of bf16 to pairs of floats, the odd one first.
-inline void widen_row(const std::uint16_t* a, std::size_t pairs, float* wide) {
-  for (std::size_t i = 0; i < pairs; i += 8) {
-    const __mmask8 there = pairs - i < 8 ? static_cast<__mmask8>((1u << (pairs - i)) - 1) : __mmask8{0xFF};
-    const __m512i x = _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(there, a + 2 * i));
-    const __m512i odd = _mm512_and_si512(x, _mm512_set1_epi64(0xFFFF0000)), even = _mm512_slli_epi64(x, 48);
-    _mm512_store_si512(wide + 2 * i, _mm512_or_si512(odd, even));
+inline void widen_row(const std::uint16_t* a, std::size_t count, float* wide) {
+  std::size_t i = 0;
+  for (; i + kPanel <= count; i += kPanel) {
+    _mm512_store_si512(wide + i, widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i))));
+  }
+  if (i == count) return;
+  const auto there = static_cast<__mmask16>((1u << (count - i)) - 1);
+  _mm512_store_si512(wide + i, widened(_mm256_maskz_loadu_epi16(there, a + i)));
+}
+
+inline void widen_rows(const GemmBf16& g, const TileTask& task, int rows) {
+  for (int r = 0; r < rows; ++r) {
+    widen_row(row_of(g.a, g.lda, task.m + static_cast<std::size_t>(r)) + task.step * 2, task.steps * 2,
+              task.wide_rows + r * Tiles::kWideRow);
   }
 }
 
@@ -50,42 +71,70 @@ template <int R, int P>
 [[gnu::always_inline]] inline void add_products(const float* a, const __m512 (&w)[P], __m512 (&acc)[R][P]) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    const __m512 x = _mm512_set1_ps(a[r * kWideRow]);
+    const __m512 x = _mm512_set1_ps(a[r * Tiles::kWideRow]);
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = fused(acc[r][p], x, w[p]);
   }
 }
 
-template <int R, int P>
-[[gnu::always_inline]] inline void step(const float* a, const std::uint16_t* b, std::size_t panel_size,
-                                        __m512 (&acc)[R][P]) {
+// Where a tile's weights of a step come from: w[p] of the odd values of k, then of the even ones.
+struct Packed {
+  const std::uint16_t* b;
+  std::size_t panel_size;
+
+  __m512 odd_of(int p) const { return odd(_mm512_load_si512(b + p * panel_size)); }
+  __m512 even_of(int p) const { return even(_mm512_load_si512(b + p * panel_size)); }
+  void advance() { b += kPanel * 2; }
+};
+
+// [panels][steps][odd, even][16]
+struct Widened {
+  float* b;
+  std::size_t panel_size;
+
+  __m512 odd_of(int p) const { return _mm512_load_ps(b + p * panel_size); }
+  __m512 even_of(int p) const { return _mm512_load_ps(b + p * panel_size + kPanel); }
+  void advance() { b += kPanel * 2; }
+};
+
+// Packed ones, which are left widened.
+struct Widening {
+  Packed from;
+  Widened to;
+
+  __m512 odd_of(int p) const { return left(from.odd_of(p), p, 0); }
+  __m512 even_of(int p) const { return left(from.even_of(p), p, kPanel); }
+  __m512 left(__m512 w, int p, std::size_t place) const {
+    _mm512_store_ps(to.b + p * to.panel_size + place, w);
+    return w;
+  }
+  void advance() { from.advance(), to.advance(); }
+};
+
+template <int R, int P, class Weights>
+[[gnu::always_inline]] inline void step(const float* a, const Weights& weights, __m512 (&acc)[R][P]) {
   __m512 w[P];
 #pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) w[p] = odd(_mm512_load_si512(b + p * panel_size));
-  add_products<R, P>(a, w, acc);
-#pragma GCC unroll 16
-  for (int p = 0; p < P; ++p) w[p] = even(_mm512_load_si512(b + p * panel_size));
+  for (int p = 0; p < P; ++p) w[p] = weights.odd_of(p);
   add_products<R, P>(a + 1, w, acc);
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p) w[p] = weights.even_of(p);
+  add_products<R, P>(a, w, acc);
 }
 
 // The task's part of the chains.
-template <int R, int P>
-[[gnu::always_inline]] inline void product(const GemmBf16& g, const TileTask& task, __m512 (&acc)[R][P]) {
-  const std::size_t panel_size = Tiles::steps(g) * kPanel * 2;
-  const std::uint16_t* b = g.b + task.panel * panel_size + task.step * kPanel * 2;
-  alignas(64) float wide[R * kWideRow];
-  for (int r = 0; r < R; ++r) {
-    widen_row(row_of(g.a, g.lda, task.m + static_cast<std::size_t>(r)) + task.step * 2, task.steps,
-              wide + r * kWideRow);
-  }
-  const float* a = wide;
+template <int R, int P, class Weights>
+[[gnu::always_inline]] inline void product(const GemmBf16& g, const TileTask& task, Weights weights,
+                                           __m512 (&acc)[R][P]) {
+  const float* a = task.wide_rows;
   const FlushDenormals flush;
   load_tile<R, P>(task, acc);
   keep_in_place(acc);
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R, P>(a, b, panel_size, acc);
-    a += 2, b += kPanel * 2;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R, P>(a, weights, acc);
+        a += 2, weights.advance();
+      });
   keep_in_place(acc);
 }
 
@@ -93,7 +142,17 @@ template <int R, int P>
 void Tiles::tile(const GemmBf16& g, const TileTask& task) {
   const TilePlace place = place_of(task.m, task.panel, P, g.N);
   __m512 acc[R][P];
-  product<R, P>(g, task, acc);
+  if (task.widens_rows) widen_rows(g, task, R);
+  const std::size_t panel_size = Tiles::steps(g) * kPanel * 2;
+  const Packed packed{g.b + task.panel * panel_size + task.step * kPanel * 2, panel_size};
+  const Widened widened{task.wide_weights, task.steps * kPanel * 2};
+  if (P > kMaxWidePanels || task.wide_weights == nullptr) {
+    product<R, P>(g, task, packed, acc);
+  } else if (task.widens_weights) {
+    product<R, P>(g, task, Widening{packed, widened}, acc);
+  } else {
+    product<R, P>(g, task, widened, acc);
+  }
   if (task.last) {
     finish_tile_f32<Isa::avx512, R, P>(g, place, acc);
   } else {

@@ -32,14 +32,14 @@ struct Tiles {
 };
 
 template <int R, int P>
-[[gnu::always_inline]] inline void step(const std::uint16_t* a, std::ptrdiff_t lda, const std::uint16_t* b,
+[[gnu::always_inline]] inline void step(const RowPointers<const std::uint16_t>& a, const std::uint16_t* b,
                                         std::size_t panel_size, __m512 (&acc)[R][P]) {
   __m512i w[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) w[p] = _mm512_load_si512(b + p * panel_size);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    const __m512i x = broadcast_pair(a + r * lda);
+    const __m512i x = broadcast_pair(a[r]);
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = dpbf16(acc[r][p], x, w[p]);
   }
@@ -48,15 +48,16 @@ template <int R, int P>
 template <int R, int P>
 void Tiles::tile(const GemmBf16& g, const TileTask& task) {
   const std::size_t panel_size = steps(g) * kPanel * 2;
-  const std::uint16_t* a = row_of(g.a, g.lda, task.m) + task.step * 2;
+  RowPointers a(row_of(g.a, g.lda, task.m) + task.step * 2, g.lda);
   const std::uint16_t* b = g.b + task.panel * panel_size + task.step * kPanel * 2;
   const TilePlace place = place_of(task.m, task.panel, P, g.N);
   __m512 acc[R][P];
   load_tile<R, P>(task, acc);
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R, P>(a, g.lda, b, panel_size, acc);
-    a += 2, b += kPanel * 2;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R, P>(a, b, panel_size, acc);
+        a.advance(2), b += kPanel * 2;
+      });
   if (task.last) {
     finish_tile_f32<Isa::avx512bf16, R, P>(g, place, acc);
   } else {

@@ -34,10 +34,11 @@ void Tiles::tile(const GemmF32& g, const TileTask& task) {
   __m256 acc[R][2];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R>(a, g.lda, b, acc);
-    ++a, b += kPanel;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R>(a, g.lda, b, acc);
+        ++a, b += kPanel;
+      });
   // Without a bias nothing is added, and adding -0 is that for every value.
   const TilePlace place = place_of(task.m, task.panel, g.N);
   __m256 bias[2];

@@ -18,14 +18,14 @@ struct Tiles {
 };
 
 template <int R, int P>
-[[gnu::always_inline]] inline void step(const float* a, std::ptrdiff_t lda, const float* b, std::size_t panel_size,
+[[gnu::always_inline]] inline void step(const RowPointers<const float>& a, const float* b, std::size_t panel_size,
                                         __m512 (&acc)[R][P]) {
   __m512 w[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) w[p] = _mm512_load_ps(b + p * panel_size);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    const __m512 x = _mm512_set1_ps(a[r * lda]);
+    const __m512 x = _mm512_set1_ps(*a[r]);
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = _mm512_fmadd_ps(x, w[p], acc[r][p]);
   }
@@ -34,15 +34,16 @@ template <int R, int P>
 template <int R, int P>
 void Tiles::tile(const GemmF32& g, const TileTask& task) {
   const std::size_t panel_size = g.K * kPanel;
-  const float* a = row_of(g.a, g.lda, task.m) + task.step;
+  RowPointers a(row_of(g.a, g.lda, task.m) + task.step, g.lda);
   const float* b = g.b + task.panel * panel_size + task.step * kPanel;
   const TilePlace place = place_of(task.m, task.panel, P, g.N);
   __m512 acc[R][P];
   load_tile<R, P>(task, acc);
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R, P>(a, g.lda, b, panel_size, acc);
-    ++a, b += kPanel;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R, P>(a, b, panel_size, acc);
+        a.advance(1), b += kPanel;
+      });
   if (task.last) {
     finish_tile_f32<Isa::avx512, R, P>(g, place, acc);
   } else {

@@ -20,6 +20,22 @@ T* row_of(T* matrix, std::ptrdiff_t stride, std::size_t m) {
   return matrix + static_cast<std::ptrdiff_t>(m) * stride;
 }
 
+// The same column in up to 8 rows of a matrix. Left to itself g++ keeps 7 multiples of the stride in registers, and for
+// want of them a loop's counters in vector registers, which costs multiply-adds.
+template <class T>
+class RowPointers {
+ public:
+  RowPointers(T* row, std::ptrdiff_t stride) : stride_(stride), first_(row), fifth_(row + 4 * stride) {
+    asm("" : "+r"(fifth_));  // so that it doesn't see what they have in common
+  }
+  T* operator[](int r) const { return r < 4 ? first_ + r * stride_ : fifth_ + (r - 4) * stride_; }
+  void advance(std::ptrdiff_t columns) { first_ += columns, fifth_ += columns; }
+
+ private:
+  std::ptrdiff_t stride_;
+  T *first_, *fifth_;
+};
+
 // `total` in as few blocks of at most `most` as possible, whose sizes differ by at most one; the larger ones first.
 class EvenSplit {
  public:
@@ -51,35 +67,59 @@ struct TileTask {
   bool first, last;         // whether that part begins and ends the depth
   float* partial;           // the tile's sums between two parts, R * P * 16 of them; only for Tiles that split
   Prefetch prefetch;
+  // Only for Tiles that widen: where the rows of a and the weights are, widened, and whether this tile is to widen
+  // them. No place for weights: only this tile uses them.
+  float *wide_rows, *wide_weights;
+  bool widens_rows, widens_weights;
 };
 
-// Runs step() for the task's steps, and between groups of four asks for what is needed later: its share of the next
-// weights, and a row of the tile's part of c at a time. A store to a line that isn't in cache waits for it; asking for
-// all of them at once would keep this tile's weights waiting.
-template <class Tiles, int R, int P, class Gemm, class Step>
-[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
-  constexpr std::size_t kGroup = 4;
-  const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
-  const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
-  const char *next = task.prefetch.data, *end = next + task.prefetch.steps * 64;
-  const auto* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
-  int rows = task.last ? R : 0;
-  for (std::size_t group = 0; group < groups; ++group) {
-    if (next < end) {
-      for (std::size_t i = 0; i < each; ++i, next += 64) {
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
-      }
-    }
-    if (rows > 0) {
-#pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) __builtin_prefetch(c + p * kPanel, 1, 3);
-      c += g.ldc;
-      --rows;
-    }
+constexpr std::size_t kGroup = 4;  // steps between two requests
+
+// Runs step() for `groups` groups, and ask() before each.
+template <class Ask, class Step>
+[[gnu::always_inline]] inline void for_each_group(std::size_t groups, Ask ask, Step step) {
+  for (; groups > 0; --groups) {
+    ask();
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kGroup; ++i) step();
   }
+}
+
+// Runs step() for the task's steps, and between groups of them asks for what is needed later: in the first groups for a
+// row of the tile's part of c (a store to a line that isn't in cache waits for it, and asking for all of them at once
+// would keep this tile's weights waiting), in the next for its share of the next weights, or in all of them if that
+// takes all. What is asked for when has loops of its own: deciding it in every group costs 1 % of a tile.
+template <class Tiles, int R, int P, class Gemm, class Step>
+[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
+  const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
+  const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
+  const char* next = task.prefetch.data;
+  const auto ask_weights = [&] __attribute__((always_inline)) {
+    for (std::size_t i = 0; i < each; ++i, next += 64) {
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
+    }
+  };
+  const auto* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
+  const auto ask_row = [&] __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) __builtin_prefetch(c + p * kPanel, 1, 3);
+    __builtin_prefetch(c + P * kPanel - 1, 1, 3);  // rows of c need not begin with a line
+    c += g.ldc;
+  };
+  const auto ask_both = [&] __attribute__((always_inline)) {
+    ask_row();
+    ask_weights();
+  };
+  const auto ask_nothing = [] __attribute__((always_inline)){};
+
+  const std::size_t rows = !task.last ? 0 : groups < R ? groups : R;
+  const std::size_t asking = each ? task.prefetch.steps / each : 0;
+  const std::size_t both = asking + rows > groups ? asking + rows - groups : 0;
+  for_each_group(rows - both, ask_row, step);
+  for_each_group(both, ask_both, step);
+  for_each_group(asking - both, ask_weights, step);
+  for_each_group(groups - asking - (rows - both), ask_nothing, step);
   for (std::size_t i = groups * kGroup; i < task.steps; ++i) step();
 }
 
@@ -98,6 +138,22 @@ constexpr auto tile_table(std::index_sequence<Index...>) {
   return Table{{entry.template operator()<Index>()...}};
 }
 
+// The operands of tiles that compute with wider ones than there are: those of a tile's rows, and those of several
+// blocks of columns, so that either serves more than one tile. Such Tiles have a Wide of this shape.
+struct NotWide {
+  static constexpr std::size_t kColumns = 1;  // blocks of columns taken at once
+  float rows[1], weights[kColumns][1];
+};
+template <class Tiles>
+struct WideOf {
+  using Type = NotWide;
+};
+template <class Tiles>
+requires requires { typename Tiles::Wide; }
+struct WideOf<Tiles> {
+  using Type = typename Tiles::Wide;
+};
+
 template <class Tiles, class Gemm>
 class Schedule {
  public:
@@ -111,7 +167,7 @@ class Schedule {
 
   void run() const {
     for (std::size_t group = 0; group < groups_.count(); ++group) {
-      for (std::size_t column = 0; column < columns_.count(); ++column) run_block(group, column);
+      for (std::size_t column = 0; column < columns_.count(); column += Wide::kColumns) run_block(group, column);
     }
   }
 
@@ -119,6 +175,7 @@ class Schedule {
   static constexpr std::size_t kMaxSplitBlocks = 16;  // row blocks in a group when the depth is split
   static constexpr std::size_t kMaxTile = 24 * kPanel;
   static constexpr bool kSplits = Tiles::kMaxSteps < kWholeDepth;
+  using Wide = typename WideOf<Tiles>::Type;
 
   // As many rows of a as leave most of a small L2 cache (1 MiB) to the weights.
   std::size_t row_blocks_in_cache() const {
@@ -128,24 +185,32 @@ class Schedule {
     return depths_.count() > 1 && blocks > kMaxSplitBlocks ? kMaxSplitBlocks : blocks;
   }
 
-  // All rows of the group times a block of columns, a part of the depth at a time. There is always a part: without
-  // depth it is empty.
-  void run_block(std::size_t group, std::size_t column) const {
+  // All rows of the group times the blocks of columns from `first` on that are taken at once, a part of the depth at a
+  // time. There is always a part: without depth it is empty.
+  void run_block(std::size_t group, std::size_t first) const {
     const std::size_t count = groups_.size(group), depths = depths_.count() ? depths_.count() : 1;
-    float partial[kSplits ? kMaxSplitBlocks * kMaxTile : 1];
+    const std::size_t rest = columns_.count() - first, columns = rest < Wide::kColumns ? rest : Wide::kColumns;
+    float partial[kSplits ? Wide::kColumns * kMaxSplitBlocks * kMaxTile : 1];
+    alignas(64) Wide wide;
     for (std::size_t depth = 0; depth < depths; ++depth) {
-      const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
       for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t block = groups_.begin(group) + i;
-        const TileTask task{rows_.begin(block),
-                            columns_.begin(column),
-                            depths_.begin(depth),
-                            depths_.size(depth),
-                            depth == 0,
-                            depth + 1 == depths,
-                            partial + (depths > 1 ? i * kMaxTile : 0),
-                            share(next, i, count)};
-        kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
+        for (std::size_t j = 0; j < columns; ++j) {
+          const std::size_t block = groups_.begin(group) + i, column = first + j;
+          const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
+          const TileTask task{rows_.begin(block),
+                              columns_.begin(column),
+                              depths_.begin(depth),
+                              depths_.size(depth),
+                              depth == 0,
+                              depth + 1 == depths,
+                              partial + (depths > 1 ? (i * Wide::kColumns + j) * kMaxTile : 0),
+                              share(next, i, count),
+                              wide.rows,
+                              count > 1 ? wide.weights[j] : nullptr,
+                              j == 0,
+                              i == 0};
+          kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
+        }
       }
     }
   }
@@ -157,10 +222,10 @@ class Schedule {
     return {begin + depths_.begin(depth) * 64, depths_.size(depth)};
   }
 
-  // The first weights of the block after this one.
+  // The first weights of the block that takes this one's place.
   Prefetch next_block(std::size_t group, std::size_t column) const {
-    if (column + 1 < columns_.count()) return weights(column + 1, 0);
-    return group + 1 < groups_.count() ? weights(0, 0) : Prefetch{nullptr, 0};
+    if (column + Wide::kColumns < columns_.count()) return weights(column + Wide::kColumns, 0);
+    return group + 1 < groups_.count() ? weights(column % Wide::kColumns, 0) : Prefetch{nullptr, 0};
   }
 
   // Row block i of `count` asks for its even share of what all of them ask for.

@@ -54,10 +54,11 @@ void Tiles::tile(const Gemm& g, const TileTask& task) {
   const std::int8_t* b = g.b + task.panel * steps(g) * kPanel * 4;
   __m256i acc[R][2];
   load_sums<R>(g.acc_init + task.panel * kPanel, acc);
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R>(a, g.lda, b, acc);
-    a += 4, b += kPanel * 4;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R>(a, g.lda, b, acc);
+        a += 4, b += kPanel * 4;
+      });
   finish_tile_u8s8<Isa::avx2, R>(g, place_of(task.m, task.panel, g.N), acc);
 }
 

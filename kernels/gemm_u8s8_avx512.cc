@@ -72,10 +72,11 @@ void Tiles::tile(const Gemm& g, const TileTask& task) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = _mm512_loadu_si512(g.acc_init + (task.panel + p) * kPanel);
   }
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R, P>(a, g.lda, b, panel_size, acc);
-    a += 4, b += kPanel * 4;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R, P>(a, g.lda, b, panel_size, acc);
+        a += 4, b += kPanel * 4;
+      });
   finish_tile_u8s8<Isa::avx512, R, P>(g, place_of(task.m, task.panel, P, g.N), acc);
 }
 

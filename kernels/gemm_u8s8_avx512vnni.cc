@@ -36,14 +36,14 @@ struct Tiles {
 };
 
 template <int R, int P>
-[[gnu::always_inline]] inline void step(const std::uint8_t* a, std::ptrdiff_t lda, const std::int8_t* b,
+[[gnu::always_inline]] inline void step(const RowPointers<const std::uint8_t>& a, const std::int8_t* b,
                                         std::size_t panel_bytes, __m512i (&acc)[R][P]) {
   __m512i w[P];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) w[p] = _mm512_load_si512(b + p * panel_bytes);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    const __m512i x = broadcast4(a + r * lda);
+    const __m512i x = broadcast4(a[r]);
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) acc[r][p] = dpbusd(acc[r][p], x, w[p]);
   }
@@ -52,7 +52,7 @@ template <int R, int P>
 template <int R, int P, class Gemm>
 void Tiles::tile(const Gemm& g, const TileTask& task) {
   const std::size_t panel_size = steps(g) * kPanel * 4;
-  const std::uint8_t* a = row_of(g.a, g.lda, task.m);
+  RowPointers a(row_of(g.a, g.lda, task.m), g.lda);
   const std::int8_t* b = g.b + task.panel * panel_size;
   __m512i acc[R][P];
 #pragma GCC unroll 16
@@ -61,10 +61,11 @@ void Tiles::tile(const Gemm& g, const TileTask& task) {
     for (int p = 0; p < P; ++p) acc[r][p] = _mm512_loadu_si512(g.acc_init + (task.panel + p) * kPanel);
   }
   const TilePlace place = place_of(task.m, task.panel, P, g.N);
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    step<R, P>(a, g.lda, b, panel_size, acc);
-    a += 4, b += kPanel * 4;
-  });
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        step<R, P>(a, b, panel_size, acc);
+        a.advance(4), b += kPanel * 4;
+      });
   finish_tile_u8s8<Isa::avx512vnni, R, P>(g, place, acc);
 }
 

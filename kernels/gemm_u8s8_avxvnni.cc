@@ -34,16 +34,17 @@ void Tiles::tile(const Gemm& g, const TileTask& task) {
   const std::int8_t* b = g.b + task.panel * steps(g) * kPanel * 4;
   __m256i acc[R][2];
   load_sums<R>(g.acc_init + task.panel * kPanel, acc);
-  for_each_step<Tiles, R, P>(g, task, [&] {
-    const __m256i w[2] = {load_bytes(b), load_bytes(b + 32)};
+  for_each_step<Tiles, R, P>(
+      g, task, [&] __attribute__((always_inline)) {
+        const __m256i w[2] = {load_bytes(b), load_bytes(b + 32)};
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const __m256i x = broadcast4(a + r * g.lda);
-      acc[r][0] = dpbusd(acc[r][0], x, w[0]);
-      acc[r][1] = dpbusd(acc[r][1], x, w[1]);
-    }
-    a += 4, b += kPanel * 4;
-  });
+        for (int r = 0; r < R; ++r) {
+          const __m256i x = broadcast4(a + r * g.lda);
+          acc[r][0] = dpbusd(acc[r][0], x, w[0]);
+          acc[r][1] = dpbusd(acc[r][1], x, w[1]);
+        }
+        a += 4, b += kPanel * 4;
+      });
   finish_tile_u8s8<Isa::avxvnni, R>(g, place_of(task.m, task.panel, g.N), acc);
 }
 

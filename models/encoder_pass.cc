@@ -57,7 +57,7 @@ void EncoderPass::embed(std::size_t item, std::byte* scratch) const {
   float* out = rows_.hidden + block.begin * hidden;
   for (std::size_t m = 0; m < block.count; ++m) {
     const std::size_t row = block.begin + m;
-    embed_row(encoder_, e_, ragged().sequence_of(row), ragged().position(row), out + m * hidden);
+    embed_row(encoder_, e_, ragged().sequence_of(row), ragged().position(row), block_rows.activated, out + m * hidden);
     maker.convert(m, out + m * hidden);
   }
   project(0, block, maker.rows(out, static_cast<std::ptrdiff_t>(hidden)), block_rows);

@@ -13,6 +13,7 @@
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/onnx_reader.h"
 #include "engine/quantize_linears.h"
+#include "engine/row_table.h"
 #include "engine/shape_probe.h"
 #include "engine/step.h"
 #include "engine/steps/linear_step.h"
@@ -51,9 +52,8 @@ void assign_inputs(LoadedModel& model, const engine::Graph& graph) {
 bool indexes_one_row(const engine::Graph& graph, const engine::Uses& uses, engine::ValueId types, int casts = 2) {
   for (const int n : uses.readers(types)) {
     const engine::Node& node = graph.nodes[static_cast<std::size_t>(n)];
-    const engine::Tensor& table = graph.constant(node.input(0));
-    const bool looks_up = node.is("Gather") && node.input(1) == types && node.attributes.integer("axis", 0) == 0;
-    if (looks_up && table && table.rank() == 2 && table.dim(0) == 1) return true;
+    const auto lookup = engine::row_lookup(graph, node);
+    if (lookup && lookup->ids == types && lookup->table.size() == 1) return true;
     if (casts > 0 && node.is("Cast") && indexes_one_row(graph, uses, node.output(0), casts - 1)) return true;
   }
   return false;

@@ -54,6 +54,7 @@ class Quantization {
     if (options_.smooth) smooth();
     if (options_.rows == RowGrid::fixed) calibrate();
     set_schemes();
+    if (options_.embeddings) quantize_tables();
     return std::move(made_);
   }
 
@@ -63,6 +64,11 @@ class Quantization {
     scheme.weights = options_.weights;
     scheme.rows = options_.rows;
     return scheme;
+  }
+
+  void quantize_tables() {
+    made_.tables = engine::quantize_embeddings(made_.graph);
+    if (made_.tables.empty()) throw Error("expected embedding tables to quantize, found none");
   }
 
   // The graph in fp32, asked for what its quantized Linears read.
@@ -180,6 +186,7 @@ void write_quantized(const SourceModel& source, const QuantizedGraph& quantized,
                {"weights", options.weights.one_scale ? "per tensor" : "per channel"},
                {"weight_bits", options.weights.largest < 127 ? 7 : 8},
                {"equalized", options.equalize},
+               {"embeddings", quantized.tables.empty() ? "fp32" : "int8, per row"},
                {"linears", Json::array()}};
   if (options.rows == RowGrid::fixed) json["calibration"] = engine::name(options.calibration.method);
   for (const LinearGroup& group : quantized.groups) {

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "models/calibration.h"
-#include "models/calibration_texts.h"
 #include "models/quantize_onnx.h"
 #include "sesame/error.h"
 #include "tools/commands.h"
@@ -61,7 +60,7 @@ std::string counted(const std::map<std::string, int>& quantized) {
 
 engine::Ranges calibrate(const QuantizeOptions& options, const engine::Graph& graph,
                          const std::vector<std::string>& values) {
-  const auto texts = models::read_calibration_texts(options.texts, options.samples, options.seed);
+  const auto texts = calibration_texts(options.texts, options.samples, options.seed);
   ProgressBar bar;
   return models::observe_values(options.model, graph, values, texts, options.calibration,
                                 [&](double share) { bar.show("calibrating", share); })
@@ -75,8 +74,19 @@ int run_packed(const QuantizeOptions& options) {
   packed.quantize.heads = options.form.nodes.heads;
   packed.exclude_nodes = options.form.nodes.exclude_nodes;
   std::vector<std::string> texts;
-  if (!options.texts.empty()) texts = models::read_calibration_texts(options.texts, options.samples, options.seed);
+  if (!options.texts.empty()) texts = calibration_texts(options.texts, options.samples, options.seed);
   return run_quantize_packed(options.model, options.out, texts, packed);
+}
+
+// The sizes of an ONNX model that was written, and how its answers compare with those of the one it was made of.
+void summarise(const QuantizeOptions& options) {
+  const auto before = Model::load(options.model), after = Model::load(options.out);
+  std::printf("%s\n", size_line(before->loaded(), after->loaded()).c_str());
+  const MeasureOptions& m = options.packed.measure;
+  if (m.data.empty()) return;
+  ProgressBar bar;
+  const bench::TaskYardstick yardstick(m.data, before->loaded(), m.task, m.threads);
+  std::printf("%s\n", answer_line(yardstick, before, after, bar).c_str());
 }
 
 int run_quantize(const QuantizeOptions& options) {
@@ -97,6 +107,7 @@ int run_quantize(const QuantizeOptions& options) {
       options.model, options.out, options.form,
       [&](const auto& graph, const auto& values) { return calibrate(options, graph, values); });
   for (const std::string& note : report.notes) std::printf("%s\n", note.c_str());
+  summarise(options);
   std::printf("%s: %s, quantized %s\n", options.out.c_str(), std::string(name(options.form.form)).c_str(),
               counted(report.quantized).c_str());
   return 0;
@@ -173,6 +184,13 @@ void add_calibration(CLI::App& command, QuantizeOptions& options) {
       ->capture_default_str();
 }
 
+void add_measure(CLI::App& command, MeasureOptions& measure) {
+  command.add_option("--data", measure.data, "Labelled data: what the answers lose on it is printed (as in bench)")
+      ->type_name("FILE");
+  add_task(command, measure.task);
+  add_threads(command, measure.threads);
+}
+
 }  // namespace
 
 void add_quantize_command(CLI::App& app, Command& chosen) {
@@ -196,6 +214,7 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
   add_weights(*command, *options);
   add_calibration(*command, *options);
   add_packed_options(*command, options->packed);
+  add_measure(*command, options->packed.measure);
   command->footer(kExamples);
   command->callback([options, command, &chosen] {
     options->form.weight_type = options->weights == "int8" ? engine::DType::i8 : engine::DType::u8;
@@ -204,7 +223,7 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
       if (command->count(name) > 0) options->of_forms = name;
     }
     for (const char* name :
-         {"--static", "--tensor-scales", "--no-equalize", "--smooth", "--max-drop", "--data", "--report"}) {
+         {"--static", "--tensor-scales", "--no-equalize", "--smooth", "--max-drop", "--embeddings", "--report"}) {
       if (command->count(name) > 0) options->of_packed = name;
     }
     chosen = [options] { return run_quantize(*options); };

@@ -1,0 +1,33 @@
+// What `sesame quantize` says of its input and of what it made.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/task_yardstick.h"
+#include "tools/progress_bar.h"
+
+namespace sesame::tools {
+
+// The labelled data that a quantized model is measured on.
+struct MeasureOptions {
+  std::string data;
+  bench::TaskKind task = bench::TaskKind::automatic;
+  int threads = 1;
+};
+
+// Texts to calibrate on, `samples` of the file's. Prints a warning where they hardly differ, or are very few. Throws
+// Error.
+std::vector<std::string> calibration_texts(const std::string& file, std::size_t samples, std::uint64_t seed);
+
+// "15.5 MiB -> 4.4 MiB in files, 15.5 MiB -> 4.7 MiB in memory": the models with what belongs to them.
+std::string size_line(const LoadedModel& before, const LoadedModel& after);
+
+// Asks both for all answers to the yardstick's data, and says in one line how they compare.
+std::string answer_line(const bench::TaskYardstick& yardstick, const std::shared_ptr<const Model>& fp32,
+                        const std::shared_ptr<const Model>& int8, ProgressBar& bar);
+
+}  // namespace sesame::tools

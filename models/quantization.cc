@@ -5,6 +5,7 @@
 
 #include "engine/linear.h"
 #include "engine/quantize_linears.h"
+#include "engine/finite_weights.h"
 #include "engine/quantizer/smooth.h"
 #include "models/equalization.h"
 #include "models/packed_model.h"
@@ -47,6 +48,7 @@ class Quantization {
   QuantizedGraph run() {
     const bool calibrates = options_.rows == RowGrid::fixed || options_.smooth;
     if (calibrates && texts_.empty()) throw Error("expected texts to calibrate with, found none");
+    engine::require_finite_weights(made_.graph);
     engine::quantize_linears(made_.graph);
     if (options_.heads) engine::mark_heads(made_.graph);
     if (options_.equalize) equalize_attention(made_.graph);

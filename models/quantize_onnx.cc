@@ -7,6 +7,7 @@
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/onnx_reader.h"
 #include "engine/onnx_writer.h"
+#include "engine/finite_weights.h"
 #include "models/files.h"
 #include "models/model_location.h"
 #include "models/staged_folder.h"
@@ -87,6 +88,7 @@ engine::OnnxFormReport quantize_to_onnx(const fs::path& model, const fs::path& o
   const auto values = with_file(location.onnx, [&] {
     was_half = widen(graph);
     engine::fold_constants(graph);
+    engine::require_finite_weights(graph);
     return engine::values_to_calibrate(graph, options);
   });
   if (!values.empty() && !find_ranges) {

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,12 +60,13 @@ std::string counted(const std::map<std::string, int>& quantized) {
 }
 
 engine::Ranges calibrate(const QuantizeOptions& options, const engine::Graph& graph,
-                         const std::vector<std::string>& values) {
+                         const std::vector<std::string>& values, ProgressBar& bar) {
   const auto texts = calibration_texts(options.texts, options.samples, options.seed);
-  ProgressBar bar;
-  return models::observe_values(options.model, graph, values, texts, options.calibration,
-                                [&](double share) { bar.show("calibrating", share); })
-      .ranges();
+  auto ranges = models::observe_values(options.model, graph, values, texts, options.calibration, [&](double share) {
+                  bar.show("calibrating", share);
+                }).ranges();
+  bar.clear();
+  return ranges;
 }
 
 int run_packed(const QuantizeOptions& options) {
@@ -76,17 +78,6 @@ int run_packed(const QuantizeOptions& options) {
   std::vector<std::string> texts;
   if (!options.texts.empty()) texts = calibration_texts(options.texts, options.samples, options.seed);
   return run_quantize_packed(options.model, options.out, texts, packed);
-}
-
-// The sizes of an ONNX model that was written, and how its answers compare with those of the one it was made of.
-void summarise(const QuantizeOptions& options) {
-  const auto before = Model::load(options.model), after = Model::load(options.out);
-  std::printf("%s\n", size_line(before->loaded(), after->loaded()).c_str());
-  const MeasureOptions& m = options.packed.measure;
-  if (m.data.empty()) return;
-  ProgressBar bar;
-  const bench::TaskYardstick yardstick(m.data, before->loaded(), m.task, m.threads);
-  std::printf("%s\n", answer_line(yardstick, before, after, bar).c_str());
 }
 
 int run_quantize(const QuantizeOptions& options) {
@@ -103,11 +94,17 @@ int run_quantize(const QuantizeOptions& options) {
                      (options.texts.empty() ? " is static: expected texts to calibrate on (--calibrate FILE)"
                                             : " is dynamic: expected no --calibrate"));
   }
+  ProgressBar bar;
+  const auto before = Model::load(options.model);
+  std::optional<Measured> measured;
+  if (!options.packed.measure.data.empty()) measured.emplace(options.packed.measure, before, bar);
   const auto report = models::quantize_to_onnx(
       options.model, options.out, options.form,
-      [&](const auto& graph, const auto& values) { return calibrate(options, graph, values); });
+      [&](const auto& graph, const auto& values) { return calibrate(options, graph, values, bar); });
   for (const std::string& note : report.notes) std::printf("%s\n", note.c_str());
-  summarise(options);
+  const auto after = Model::load(options.out);
+  std::printf("%s\n", size_line(before->loaded(), after->loaded()).c_str());
+  if (measured) std::printf("%s\n", measured->compare(after, bar).c_str());
   std::printf("%s: %s, quantized %s\n", options.out.c_str(), std::string(name(options.form.form)).c_str(),
               counted(report.quantized).c_str());
   return 0;

@@ -95,8 +95,7 @@ class Run {
       : options_(options), texts_(texts), source_(read_source(model)) {
     fp32_ = std::make_shared<const Model>(
         finish_model(source_.model, source_.graph, Precision::fp32, AttentionPrecision::fp32));
-    const MeasureOptions& m = options_.measure;
-    if (!m.data.empty()) yardstick_.emplace(m.data, fp32_->loaded(), m.task, m.threads);
+    if (!options_.measure.data.empty()) measured_.emplace(options_.measure, fp32_, bar_);
   }
 
   void write(const std::string& out) {
@@ -109,14 +108,14 @@ class Run {
     models::write_quantized(source_, quantized, options_.quantize, out);
     const auto written = Model::load(out);
     std::printf("%s\n", size_line(fp32_->loaded(), written->loaded()).c_str());
-    if (yardstick_) std::printf("%s\n", answer_line(*yardstick_, fp32_, written, bar_).c_str());
+    if (measured_) std::printf("%s\n", measured_->compare(written, bar_).c_str());
     std::printf("%s: %s\n", out.c_str(), counted(quantized, options_.quantize.attention).c_str());
   }
 
  private:
   void trade(models::QuantizedGraph& quantized) {
     const models::Trade trade =
-        models::keep_accuracy(source_, *yardstick_, *options_.max_drop, quantized, options_.quantize,
+        models::keep_accuracy(source_, measured_->yardstick(), *options_.max_drop, quantized, options_.quantize,
                               [&](const std::string& what, double share) { bar_.show(what, share); });
     bar_.clear();
     print(trade, *options_.max_drop);
@@ -136,8 +135,8 @@ class Run {
   const std::vector<std::string>& texts_;
   SourceModel source_;
   std::shared_ptr<const Model> fp32_;
-  std::optional<bench::TaskYardstick> yardstick_;
   ProgressBar bar_;
+  std::optional<Measured> measured_;
 };
 
 }  // namespace

@@ -48,14 +48,16 @@ std::string size_line(const LoadedModel& before, const LoadedModel& after) {
          " in memory";
 }
 
-std::string answer_line(const bench::TaskYardstick& yardstick, const std::shared_ptr<const Model>& fp32,
-                        const std::shared_ptr<const Model>& int8, ProgressBar& bar) {
-  const auto answer = [&](const auto& model, const char* what) {
-    return yardstick.answers(model, [&](double share) { bar.show(what, share); });
-  };
-  const bench::Answers want = answer(fp32, "fp32"), got = answer(int8, "int8");
+Measured::Measured(const MeasureOptions& options, const std::shared_ptr<const Model>& fp32, ProgressBar& bar)
+    : yardstick_(options.data, fp32->loaded(), options.task, options.threads),
+      fp32_(yardstick_.answers(fp32, [&](double share) { bar.show("measuring fp32", share); })) {
   bar.clear();
-  return bench::compare_line(yardstick.task(), want, got);
+}
+
+std::string Measured::compare(const std::shared_ptr<const Model>& int8, ProgressBar& bar) const {
+  const auto answers = yardstick_.answers(int8, [&](double share) { bar.show("measuring int8", share); });
+  bar.clear();
+  return bench::compare_line(yardstick_.task(), fp32_, answers);
 }
 
 }  // namespace sesame::tools

@@ -26,8 +26,19 @@ std::vector<std::string> calibration_texts(const std::string& file, std::size_t 
 // "15.5 MiB -> 4.4 MiB in files, 15.5 MiB -> 4.7 MiB in memory": the models with what belongs to them.
 std::string size_line(const LoadedModel& before, const LoadedModel& after);
 
-// Asks both for all answers to the yardstick's data, and says in one line how they compare.
-std::string answer_line(const bench::TaskYardstick& yardstick, const std::shared_ptr<const Model>& fp32,
-                        const std::shared_ptr<const Model>& int8, ProgressBar& bar);
+// The labelled data, and the float model's answers to it: asked for before anything is written, so that data which does
+// not fit the model is found out in time.
+class Measured {
+ public:
+  Measured(const MeasureOptions& options, const std::shared_ptr<const Model>& fp32, ProgressBar& bar);
+
+  const bench::TaskYardstick& yardstick() const { return yardstick_; }
+  // One line: how the quantized model's answers compare.
+  std::string compare(const std::shared_ptr<const Model>& int8, ProgressBar& bar) const;
+
+ private:
+  bench::TaskYardstick yardstick_;
+  bench::Answers fp32_;
+};
 
 }  // namespace sesame::tools

@@ -141,8 +141,17 @@ decltype(auto) with_file(const fs::path& file, Fn&& fn) {
   }
 }
 
+// Whether a Linear's rows, or a graph's own quantization, have a scale a tensor that is found while running.
+bool finds_tensor_scales(const engine::Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const engine::Node& node) {
+    const bool is_shared = node.is("Linear", engine::kSesame) && node.attributes.text("rows", "row") == "tensor";
+    return is_shared || node.op.find("DynamicQuantize") != std::string::npos;
+  });
+}
+
 void plan_graph(LoadedModel& model, engine::Graph graph, AttentionPrecision attention, MissingOperators missing) {
   assign_inputs(model, graph);
+  model.depends_on_batch = finds_tensor_scales(graph);
   model.has_one_type =
       model.token_type_ids >= 0 &&
       indexes_one_row(graph, engine::Uses(graph), graph.inputs[static_cast<std::size_t>(model.token_type_ids)]);

@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/finite_weights.h"
 #include "engine/linear.h"
 #include "engine/quantize_linears.h"
-#include "engine/finite_weights.h"
 #include "engine/quantizer/smooth.h"
 #include "models/equalization.h"
 #include "models/packed_model.h"

@@ -3,11 +3,11 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/finite_weights.h"
 #include "engine/folding.h"
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/onnx_reader.h"
 #include "engine/onnx_writer.h"
-#include "engine/finite_weights.h"
 #include "models/files.h"
 #include "models/model_location.h"
 #include "models/staged_folder.h"

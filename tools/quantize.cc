@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/container.h"
 #include "models/calibration.h"
 #include "models/quantize_onnx.h"
 #include "sesame/error.h"
@@ -29,7 +30,8 @@ struct QuantizeOptions {
   std::uint64_t seed = 1;
   engine::CalibrationOptions calibration;
   PackedOptions packed;
-  std::string of_forms, of_packed;  // an option that was given and is for one kind of output only
+  // An option that was given and is for one kind of output, or for calibration, only.
+  std::string of_forms, of_packed, of_calibration;
 };
 
 constexpr const char* kExamples =
@@ -40,6 +42,7 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  sesame quantize models/intent -o intent.sesame\n"
     "  sesame quantize models/intent -o intent.sesame --static --calibrate train.tsv --max-drop 0.3 --data dev.tsv\n"
+    "  sesame quantize models/intent -o intent.sesame --embeddings int8 --data models/intent/eval.tsv\n"
     "  sesame quantize models/intent -o intent.sesame --report --data models/intent/eval.tsv\n"
     "  sesame quantize models/intent -o intent-int8 --format integerops\n"
     "  sesame quantize d -o d.onnx --format integerops --ops MatMul,Gather --per-tensor\n"
@@ -81,9 +84,17 @@ int run_packed(const QuantizeOptions& options) {
 }
 
 int run_quantize(const QuantizeOptions& options) {
+  if (engine::is_container(options.model)) {
+    throw Error(options.model + ": expected a float model (a folder or an .onnx file), found a packed one");
+  }
   const bool packed = options.has_format ? options.is_packed : options.out.ends_with(".sesame");
   if (packed && !options.of_forms.empty()) {
-    throw UsageError(options.of_forms + " is for ONNX forms: expected --format integerops, qdq or qoperator");
+    throw UsageError(options.of_forms +
+                     " is for ONNX forms: expected --format integerops, qdq or qoperator (a packed model has "
+                     "--embeddings, --heads and --exclude-nodes)");
+  }
+  if (!options.of_calibration.empty() && options.texts.empty()) {
+    throw UsageError(options.of_calibration + " is for calibration: expected texts (--calibrate FILE)");
   }
   if (!packed && !options.of_packed.empty()) {
     throw UsageError(options.of_packed + " is for packed models: expected an OUT that ends in .sesame");
@@ -123,7 +134,9 @@ std::function<void(const std::string&)> usage(const char* option, Fn parse) {
 }
 
 void add_selection(CLI::App& command, engine::NodeSelection& nodes) {
-  command.add_option("--ops", nodes.operators, "Operators to quantize: " + joined(engine::quantizable_operators()))
+  command
+      .add_option("--ops", nodes.operators,
+                  "ONNX forms: operators to quantize: " + joined(engine::quantizable_operators()))
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember(engine::quantizable_operators()))
@@ -139,7 +152,7 @@ void add_selection(CLI::App& command, engine::NodeSelection& nodes) {
                     [&](const auto& text) { nodes.exclude.push_back(engine::parse_node_group(text)); })(each);
             }
           },
-          "Parts to leave in fp32: layernorm, gelu, residual, gather, softmax")
+          "ONNX forms: parts to leave in fp32: layernorm, gelu, residual, gather, softmax")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME,...");
@@ -148,7 +161,7 @@ void add_selection(CLI::App& command, engine::NodeSelection& nodes) {
 }
 
 void add_weights(CLI::App& command, QuantizeOptions& options) {
-  command.add_option("--weights", options.weights, "int8, symmetric, or uint8, asymmetric")
+  command.add_option("--weights", options.weights, "int8, symmetric, or for ONNX forms uint8, asymmetric")
       ->check(CLI::IsMember({"int8", "uint8"}))
       ->type_name("NAME")
       ->capture_default_str();
@@ -188,6 +201,15 @@ void add_measure(CLI::App& command, MeasureOptions& measure) {
   add_threads(command, measure.threads);
 }
 
+// Puts the options that `add` adds under a heading of their own.
+template <class Fn>
+void grouped(CLI::App& command, const char* heading, Fn add) {
+  const std::size_t before = command.get_options().size();
+  add();
+  const auto options = command.get_options();
+  for (std::size_t i = before; i < options.size(); ++i) options[i]->group(heading);
+}
+
 }  // namespace
 
 void add_quantize_command(CLI::App& app, Command& chosen) {
@@ -207,11 +229,11 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
           "sesame (of NAME.sesame), integerops (of others), qdq or qoperator")
       ->type_name("NAME")
       ->default_str("by OUT");
-  add_selection(*command, options->form.nodes);
-  add_weights(*command, *options);
-  add_calibration(*command, *options);
-  add_packed_options(*command, options->packed);
-  add_measure(*command, options->packed.measure);
+  grouped(*command, "What is quantized", [&] { add_selection(*command, options->form.nodes); });
+  grouped(*command, "Weights", [&] { add_weights(*command, *options); });
+  grouped(*command, "Ranges of activations", [&] { add_calibration(*command, *options); });
+  grouped(*command, "Packed models only", [&] { add_packed_options(*command, options->packed); });
+  grouped(*command, "What it costs", [&] { add_measure(*command, options->packed.measure); });
   command->footer(kExamples);
   command->callback([options, command, &chosen] {
     options->form.weight_type = options->weights == "int8" ? engine::DType::i8 : engine::DType::u8;
@@ -219,9 +241,12 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
     for (const char* name : {"--ops", "--exclude"}) {
       if (command->count(name) > 0) options->of_forms = name;
     }
-    for (const char* name :
-         {"--static", "--tensor-scales", "--no-equalize", "--smooth", "--max-drop", "--embeddings", "--report"}) {
+    for (const char* name : {"--static", "--tensor-scales", "--no-equalize", "--smooth", "--max-drop", "--embeddings",
+                             "--report", "--attention"}) {
       if (command->count(name) > 0) options->of_packed = name;
+    }
+    for (const char* name : {"--samples", "--seed", "--method", "--percentile"}) {
+      if (command->count(name) > 0) options->of_calibration = name;
     }
     chosen = [options] { return run_quantize(*options); };
   });

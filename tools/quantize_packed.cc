@@ -29,6 +29,9 @@ void check(const PackedOptions& options, const std::vector<std::string>& texts) 
   }
   if (options.max_drop && options.measure.data.empty())
     throw UsageError("--max-drop: expected labelled texts (--data FILE)");
+  if (!texts.empty() && !options.is_static && !options.quantize.smooth && !options.report) {
+    std::printf("warning: --calibrate is not used: each token has a scale of its own, unless --static is given\n");
+  }
   if (options.report && options.measure.data.empty() && texts.empty()) {
     throw UsageError("--report: expected texts to run (--data FILE or --calibrate FILE)");
   }
@@ -143,27 +146,25 @@ class Run {
 
 void add_packed_options(CLI::App& command, PackedOptions& options) {
   models::QuantizeOptions& q = options.quantize;
-  command.add_flag("--static", options.is_static,
-                   "sesame: scales of activations from --calibrate, not from each token");
+  command.add_flag("--static", options.is_static, "scales of activations from --calibrate, not from each token");
   command.add_flag("--tensor-scales", options.per_tensor_rows,
-                   "sesame: a scale a tensor, found while running, as ONNX Runtime has it; slow, and answers depend on "
+                   "a scale a tensor, found while running, as ONNX Runtime has it; slow, and answers depend on "
                    "the batch");
-  command.add_flag("!--no-equalize", q.equalize, "sesame: leave attention's channels as they are");
-  command.add_flag("--smooth", q.smooth, "sesame: SmoothQuant, as far as each Linear's output gains by it");
+  command.add_flag("!--no-equalize", q.equalize, "leave attention's channels as they are");
+  command.add_flag("--smooth", q.smooth, "SmoothQuant, as far as each Linear's output gains by it");
   add_attention(command, q.attention);
   command
-      .add_option("--max-drop", options.max_drop,
-                  "sesame: keep parts in bf16 or fp32 until so many points are lost at most")
+      .add_option("--max-drop", options.max_drop, "keep parts in bf16 or fp32 until so many points are lost at most")
       ->check(CLI::Range(0.0, 100.0))
       ->type_name("POINTS");
   command
       .add_option_function<std::string>(
           "--embeddings", [&q](const std::string& precision) { q.embeddings = precision == "int8"; },
-          "sesame: fp32, or int8, a scale a row")
+          "Embedding tables: fp32, or int8, a scale a row")
       ->check(CLI::IsMember({"fp32", "int8"}))
       ->type_name("NAME")
       ->default_str("fp32");
-  command.add_flag("--report", options.report, "sesame: print range, clipped share and noise of every tensor");
+  command.add_flag("--report", options.report, "print range, clipped share and noise of every tensor");
 }
 
 int run_quantize_packed(const std::string& model, const std::string& out, const std::vector<std::string>& texts,

@@ -94,6 +94,15 @@ TEST_CASE("quantize refuses bad usage with one line and exit code 2") {
       {"--format", "qdq", "--calibrate", made.texts, "--percentile", "101"},
       {"--format", "qdq", "--calibrate", made.texts, "--method", "best"},
       {"--format", "integerops", "--smooth"},
+      {"--format", "integerops", "--embeddings", "int8"},
+      {"--format", "integerops", "--attention", "fp32"},
+      {"--format", "integerops", "--samples", "10"},
+      {"--format", "sesame", "--ops", "MatMul"},
+      {"--format", "sesame", "--exclude", "gelu"},
+      {"--format", "sesame", "--weights", "uint8"},
+      {"--format", "sesame", "--embeddings", "int4"},
+      {"--format", "sesame", "--max-drop", "1"},
+      {"--format", "sesame", "--data", made.texts, "--task", "translation"},
       {"--format", "integerops", "--report", "--data", made.texts},
   };
   for (const auto& usage : usages) {

@@ -17,7 +17,8 @@ namespace sesame::bench {
 // Of one model: the answers of its engines, precisions and formats to one task.
 class TaskAnswers {
  public:
-  TaskAnswers(const std::filesystem::path& data, const LoadedModel& model) : task_(make_task(data, model)) {}
+  TaskAnswers(const std::filesystem::path& data, const LoadedModel& model, TaskKind kind)
+      : task_(make_task(data, model, kind)) {}
 
   // Asks the engine for all of the task, `batch` rows at a time. `format` as in Result.
   void add(Contestant& engine, const std::string& precision, const std::string& format, std::size_t batch,

@@ -106,12 +106,14 @@ class ModelRun {
   }
 
  private:
-  bool has_task() const { return options_.data && has_labels(*options_.data); }
+  bool has_task() const {
+    return options_.data && (options_.task != TaskKind::automatic || has_labels(*options_.data));
+  }
   int most_threads() const { return options_.cores.value_or(std::ranges::max(options_.threads)); }
 
   // Ours and the peers' answers to the labelled data, of those that were not asked before.
   void answer_task(const Subject& subject, const std::vector<PeerEntry>& peers) {
-    if (!task_) task_ = std::make_unique<TaskAnswers>(*options_.data, subject.model->loaded());
+    if (!task_) task_ = std::make_unique<TaskAnswers>(*options_.data, subject.model->loaded(), options_.task);
     const auto tick = [&](double share) { progress_(path_.string() + ", labelled data", share); };
     if (!task_->has("sesame", subject.precision(), "")) {
       SesameContestant ours(subject.model, subject.load_ms, most_threads());

@@ -11,6 +11,7 @@
 #include "bench/latency.h"
 #include "bench/peers.h"
 #include "bench/report.h"
+#include "bench/tasks/task.h"
 #include "sesame/sesame.h"
 
 namespace sesame::bench {
@@ -34,6 +35,7 @@ struct Options {
   std::optional<std::filesystem::path>
       calibration;                            // texts for the peers' static quantization; absent: those of `data`
   std::optional<std::filesystem::path> data;  // labelled texts: accuracy, and what `text` reads
+  TaskKind task = TaskKind::automatic;        // of `data`
   // Asked between turns; once true, run() returns what is finished.
   std::function<bool()> stopped = [] { return false; };
 };

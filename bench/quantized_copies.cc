@@ -1,7 +1,5 @@
 #include "bench/quantized_copies.h"
 
-#include <cstdlib>
-
 #include "models/calibration.h"
 #include "models/calibration_texts.h"
 #include "models/quantize_onnx.h"
@@ -15,26 +13,15 @@ namespace fs = std::filesystem;
 constexpr std::size_t kSamples = 128;  // as the published studies take
 constexpr std::uint64_t kSeed = 0;
 
-fs::path make_temporary_folder() {
-  std::string name = (fs::temp_directory_path() / "sesame-bench-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw Error(name + ": could not be made");
-  return name;
-}
-
 }  // namespace
-
-QuantizedCopies::~QuantizedCopies() {
-  std::error_code ignored;
-  if (!root_.empty()) fs::remove_all(root_, ignored);
-}
 
 const fs::path& QuantizedCopies::folder(const std::string& form) {
   const auto known = folders_.find(form);
   if (known != folders_.end()) return known->second;
-  if (root_.empty()) root_ = make_temporary_folder();
+  if (!root_) root_.emplace("sesame-bench-");
   engine::OnnxFormOptions options;
   options.form = engine::parse_onnx_form(form);
-  const fs::path folder = root_ / form;
+  const fs::path folder = root_->path() / form;
   if (engine::needs_ranges(options.form) && !texts_) {
     throw Error("--forms " + form + ": expected texts to calibrate on, with --calibration or --data");
   }

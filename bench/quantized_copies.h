@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "engine/scratch_folder.h"
+
 namespace sesame::bench {
 
 class QuantizedCopies {
@@ -14,9 +16,6 @@ class QuantizedCopies {
   // Nothing is written yet.
   QuantizedCopies(std::filesystem::path model, std::optional<std::filesystem::path> texts)
       : model_(std::move(model)), texts_(std::move(texts)) {}
-  ~QuantizedCopies();
-  QuantizedCopies(const QuantizedCopies&) = delete;  // it owns the files
-  QuantizedCopies& operator=(const QuantizedCopies&) = delete;
 
   // The folder of the copy in this form ("integerops", "qdq", "qoperator"), config and tokenizer beside model.onnx.
   // Throws Error for a model that can't be quantized so, and for a static form without texts.
@@ -25,7 +24,7 @@ class QuantizedCopies {
  private:
   std::filesystem::path model_;
   std::optional<std::filesystem::path> texts_;
-  std::filesystem::path root_;
+  std::optional<engine::ScratchFolder> root_;
   std::map<std::string, std::filesystem::path> folders_;
 };
 

@@ -24,7 +24,9 @@ Subject load_subject(const std::filesystem::path& path, const ModelOptions& opti
   return subject;
 }
 
-bool answers_depend_on_batch(const LoadedModel& model) { return has_operator(model, "DynamicQuantize"); }
+bool answers_depend_on_batch(const LoadedModel& model) {
+  return model.depends_on_batch || has_operator(model, "DynamicQuantize");
+}
 
 bool is_quantized_file(const LoadedModel& model) {
   return has_operator(model, "Quantize") || has_operator(model, "Integer") || has_operator(model, "QLinear");

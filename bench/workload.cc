@@ -39,6 +39,7 @@ std::int64_t indexed_rows(const engine::Graph& graph, const engine::Uses& uses, 
     for (const int reader : uses.readers(value)) {
       const engine::Node& node = graph.nodes[static_cast<std::size_t>(reader)];
       if (node.op == "Gather" && node.input(1) == value) keep_smallest(table_rows(graph, uses, node.input(0)));
+      if (node.op == "GatherBytes" && node.input(2) == value) keep_smallest(table_rows(graph, uses, node.input(0)));
       if (node.op == "EmbedLayerNormalization" && node.input(0) == value) {
         keep_smallest(table_rows(graph, uses, node.input(2)));
       }

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "engine/finite_weights.h"
 #include "engine/printable.h"
 #include "sesame/error.h"
 
@@ -20,15 +21,6 @@ struct Strides {
 
 Strides strides_of(const LinearWeights& w) {
   return w.transposed ? Strides{1, w.weight.dim(1)} : Strides{w.weight.dim(1), 1};
-}
-
-void require_finite(const LinearWeights& w) {
-  const auto values = w.weight.span<float>();
-  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-  if (bad != values.end()) {
-    throw Error("cannot quantize: weight '" + w.name + "' element " + std::to_string(bad - values.begin()) + " is " +
-                std::to_string(*bad) + ", expected finite numbers");
-  }
 }
 
 // A finite weight that no finite bf16 is near would turn answers into infinity or NaN.
@@ -223,7 +215,7 @@ void Linear::pack_int8(std::span<const LinearWeights> parts) {
   scale_ = Tensor::allocate(DType::f32, {as_dim(padded)});
   acc_init_ = Tensor::allocate(DType::i32, {as_dim(padded)});
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    require_finite(parts[i]);
+    require_finite(parts[i].name, parts[i].weight.span<float>());
     const Strides s = strides_of(parts[i]);
     kernels::quantize_pack_s8(parts[i].weight.data<float>(), s.k, s.n, in_, parts[i].out_features(),
                               packed_.data<std::int8_t>() + part_offsets_[i] * depth,

@@ -1,112 +1,168 @@
 #include "models/accuracy_trade.h"
 
 #include <algorithm>
-#include <memory>
+#include <cmath>
+#include <utility>
 
 #include "models/eval/answers.h"
-#include "models/eval/metrics.h"
 
 namespace sesame::models {
 
 namespace {
 
-// Texts that the ranking looks at: a sum over their logits tells more than as many right or wrong answers.
-constexpr std::size_t kRankingTexts = 500;
+using engine::LinearPrecision;
 
-std::vector<LabelledText> evenly(std::span<const LabelledText> data, std::size_t most) {
-  std::vector<LabelledText> sample;
-  const std::size_t count = std::min(most, data.size());
-  for (std::size_t i = 0; i < count; ++i) sample.push_back(data[i * data.size() / count]);
-  return sample;
+// Decibels that the answers may be farther from fp32's with a part in bf16 than with it in fp32.
+constexpr double kAsGood = 1;
+
+constexpr const char* kEmbeddings = "embeddings";
+constexpr const char* kAttention = "attention";
+
+// Something of the model that can be taken back.
+struct Part {
+  std::string name;
+  const engine::LinearGroup* group = nullptr;  // null: the embeddings, or the attention
+};
+
+using Choices = std::vector<LinearPrecision>;  // by part
+
+AttentionPrecision attention_in(LinearPrecision precision) {
+  if (precision == LinearPrecision::int8) return AttentionPrecision::int8;
+  return precision == LinearPrecision::bf16 ? AttentionPrecision::bf16 : AttentionPrecision::fp32;
 }
 
 class TradeMaker {
  public:
-  TradeMaker(const SourceModel& source, std::span<const LabelledText> data, int threads, const TradeProgress& progress)
-      : source_(source), data_(data), sample_(evenly(data, kRankingTexts)), threads_(threads), progress_(progress) {}
+  TradeMaker(const SourceModel& source, const Yardstick& yardstick, double max_drop, QuantizedGraph& quantized,
+             QuantizeOptions& options, const TradeProgress& progress)
+      : source_(source),
+        yardstick_(yardstick),
+        max_drop_(max_drop),
+        quantized_(quantized),
+        options_(options),
+        progress_(progress) {
+    for (const auto& group : quantized.groups) {
+      const auto scheme = engine::linear_scheme(quantized.graph.nodes[group.nodes.front()]);
+      if (scheme.precision == LinearPrecision::int8) parts_.push_back({describe(quantized.graph, group), &group});
+    }
+    if (!quantized.tables.empty()) parts_.push_back({kEmbeddings});
+    if (options.attention == AttentionPrecision::int8) parts_.push_back({kAttention});
+  }
 
-  Trade run(double max_drop, QuantizedGraph& quantized, QuantizeOptions& options) {
+  Trade run() {
     const auto fp32 = std::make_shared<const Model>(
         finish_model(source_.model, source_.graph, Precision::fp32, AttentionPrecision::fp32));
-    if (fp32->labels().empty()) {
-      throw Error(source_.model.onnx_file.string() + ": expected a classifier to measure the accuracy of");
+    Choices choices(parts_.size(), LinearPrecision::int8);
+    trade_.fp32_score = score(fp32, "fp32");
+    trade_.int8_score = score(load(choices), "int8");
+    if (is_enough()) return std::move(trade_);
+    exact_ = sample(fp32, "fp32, sample");
+    const std::vector<std::size_t> order = ranking();
+    for (std::size_t i = 0; i < order.size() && !is_enough(); ++i) take(order[i], nearest(order[i], choices), choices);
+    for (std::size_t i = 0; i < order.size() && !is_enough(); ++i) {
+      if (choices[order[i]] == LinearPrecision::bf16) take(order[i], LinearPrecision::fp32, choices);
     }
-    expected_ = label_indices(data_, fp32->labels());
-    Trade trade;
-    trade.attention = options.attention;
-    trade.fp32_accuracy = accuracy(fp32, "fp32");
-    trade.int8_accuracy = accuracy(load(quantized.graph, options.attention), "int8");
-    const auto falls_short = [&] { return (trade.fp32_accuracy - trade.accuracy()) * 100 > max_drop + 1e-9; };
-    if (!falls_short()) return trade;
-    exact_ = answers(fp32, sample_, "fp32, sample").logits;
-    for (const std::size_t c : ranking(quantized, options.attention)) {
-      take_back(c, quantized, options.attention);
-      const std::string kept = name_of(c, quantized);
-      trade.steps.push_back({kept, accuracy(load(quantized.graph, options.attention), "with " + kept + " in fp32")});
-      if (!falls_short()) break;
-    }
-    trade.attention = options.attention;
-    return trade;
+    if (is_enough()) give_back(order, choices);
+    apply(choices, quantized_, options_.attention);
+    return std::move(trade_);
   }
 
  private:
-  std::shared_ptr<const Model> load(const engine::Graph& graph, AttentionPrecision attention) const {
-    return std::make_shared<const Model>(finish_model(source_.model, graph, Precision::int8, attention));
-  }
+  bool is_enough(double score) const { return (trade_.fp32_score - score) * 100 <= max_drop_ + 1e-9; }
+  bool is_enough() const { return is_enough(trade_.score()); }
 
-  Answers answers(const std::shared_ptr<const Model>& model, std::span<const LabelledText> data,
-                  const std::string& what) const {
-    return answer_texts(model, data, threads_, [&](double share) { progress_(what, share); });
-  }
-
-  double accuracy(const std::shared_ptr<const Model>& model, const std::string& what) const {
-    return matching_share(answers(model, data_, what).labels, expected_);
-  }
-
-  // Candidates are the groups by number, and behind them the attention.
-  static std::string name_of(std::size_t candidate, const QuantizedGraph& quantized) {
-    return candidate == quantized.groups.size() ? "attention" : describe(quantized.graph, quantized.groups[candidate]);
-  }
-
-  static void take_back(std::size_t candidate, QuantizedGraph& quantized, AttentionPrecision& attention) {
-    if (candidate == quantized.groups.size()) {
-      attention = AttentionPrecision::fp32;
-    } else {
-      engine::restore_floats(quantized.graph, quantized.groups[candidate]);
+  void apply(const Choices& choices, QuantizedGraph& quantized, AttentionPrecision& attention) const {
+    for (std::size_t p = 0; p < parts_.size(); ++p) {
+      if (choices[p] == LinearPrecision::int8) continue;
+      if (parts_[p].group != nullptr) {
+        engine::restore_floats(quantized.graph, *parts_[p].group);
+        for (std::size_t n : parts_[p].group->nodes) engine::set_linear_scheme(quantized.graph.nodes[n], choices[p]);
+      } else if (parts_[p].name == kEmbeddings) {
+        for (const auto& table : quantized.tables) engine::restore_floats(quantized.graph, table);
+      } else {
+        attention = attention_in(choices[p]);
+      }
     }
   }
 
-  // Candidates, the one whose quantization costs the logits most first.
-  std::vector<std::size_t> ranking(const QuantizedGraph& quantized, AttentionPrecision attention) const {
-    const std::size_t count = quantized.groups.size() + (attention == AttentionPrecision::int8 ? 1 : 0);
+  std::shared_ptr<const Model> load(const Choices& choices) const {
+    QuantizedGraph made = quantized_;
+    AttentionPrecision attention = options_.attention;
+    apply(choices, made, attention);
+    return std::make_shared<const Model>(load_quantized(source_, made, attention));
+  }
+
+  double score(const std::shared_ptr<const Model>& model, const std::string& what) const {
+    const double score = yardstick_.score(model, [&](double share) { progress_(what, share); });
+    if (std::isnan(score)) throw Error(what + ": expected a score of the labelled data, found one that is no number");
+    return score;
+  }
+
+  std::vector<float> sample(const std::shared_ptr<const Model>& model, const std::string& what) const {
+    return yardstick_.sample(model, [&](double share) { progress_(what, share); });
+  }
+
+  // How near the answers come to fp32's with the part in this precision, and the others as chosen.
+  double nearness(std::size_t part, LinearPrecision precision, Choices choices) const {
+    choices[part] = precision;
+    const std::string what = parts_[part].name + " in " + std::string(name(precision));
+    return signal_to_noise(exact_, sample(load(choices), what));
+  }
+
+  // Parts, the one whose quantization costs most first.
+  std::vector<std::size_t> ranking() const {
+    const Choices none(parts_.size(), LinearPrecision::int8);
     std::vector<std::pair<double, std::size_t>> order;
-    for (std::size_t c = 0; c < count; ++c) {
-      QuantizedGraph without = quantized;
-      AttentionPrecision kind = attention;
-      take_back(c, without, kind);
-      const auto logits = answers(load(without.graph, kind), sample_, "ranking " + name_of(c, quantized)).logits;
-      order.emplace_back(-signal_to_noise(exact_, logits), c);
-    }
+    for (std::size_t p = 0; p < parts_.size(); ++p) order.emplace_back(-nearness(p, LinearPrecision::fp32, none), p);
     std::stable_sort(order.begin(), order.end());
     std::vector<std::size_t> ranked;
-    for (const auto& [noise, candidate] : order) ranked.push_back(candidate);
+    for (const auto& each : order) ranked.push_back(each.second);
     return ranked;
   }
 
+  // bf16 where it does as well as fp32. Tables are bytes or floats.
+  LinearPrecision nearest(std::size_t part, const Choices& choices) const {
+    if (parts_[part].name == kEmbeddings && parts_[part].group == nullptr) return LinearPrecision::fp32;
+    const double fp32 = nearness(part, LinearPrecision::fp32, choices);
+    return nearness(part, LinearPrecision::bf16, choices) >= fp32 - kAsGood ? LinearPrecision::bf16
+                                                                            : LinearPrecision::fp32;
+  }
+
+  void take(std::size_t part, LinearPrecision precision, Choices& choices) {
+    choices[part] = precision;
+    const std::string what = "with " + parts_[part].name + " in " + std::string(name(precision));
+    trade_.steps.push_back({parts_[part].name, precision, score(load(choices), what)});
+  }
+
+  // What was taken early may be spared by what came later.
+  void give_back(const std::vector<std::size_t>& order, Choices& choices) {
+    for (const std::size_t part : order) {
+      if (choices[part] == LinearPrecision::int8 || trade_.steps.back().part == parts_[part].name) continue;
+      Choices without = choices;
+      without[part] = LinearPrecision::int8;
+      const double found = score(load(without), "with " + parts_[part].name + " in int8 again");
+      if (!is_enough(found)) continue;
+      choices = std::move(without);
+      trade_.steps.push_back({parts_[part].name, LinearPrecision::int8, found});
+    }
+  }
+
   const SourceModel& source_;
-  std::span<const LabelledText> data_;
-  std::vector<LabelledText> sample_;
-  int threads_;
+  const Yardstick& yardstick_;
+  double max_drop_;
+  QuantizedGraph& quantized_;
+  QuantizeOptions& options_;
   const TradeProgress& progress_;
-  std::vector<std::size_t> expected_;
+  std::vector<Part> parts_;
+  Trade trade_;
   std::vector<float> exact_;
 };
 
 }  // namespace
 
-Trade keep_accuracy(const SourceModel& source, std::span<const LabelledText> data, double max_drop, int threads,
-                    QuantizedGraph& quantized, QuantizeOptions& options, const TradeProgress& progress) {
-  return TradeMaker(source, data, threads, progress).run(max_drop, quantized, options);
+Trade keep_accuracy(const SourceModel& source, const Yardstick& yardstick, double max_drop, QuantizedGraph& quantized,
+                    QuantizeOptions& options, const TradeProgress& progress) {
+  return TradeMaker(source, yardstick, max_drop, quantized, options, progress).run();
 }
 
 }  // namespace sesame::models

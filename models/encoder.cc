@@ -1,5 +1,7 @@
 #include "models/encoder.h"
 
+#include <algorithm>
+
 #include "engine/linear_cache.h"
 
 namespace sesame::models {
@@ -22,7 +24,7 @@ std::string relative_terms(const RelativeAttention& relative) {
 
 std::size_t Encoder::weight_bytes() const {
   std::size_t bytes = embeddings.norm.gamma ? embeddings.norm.gamma.bytes() * 2 : 0;
-  for (const engine::Tensor& table : embeddings.tables) bytes += table ? table.bytes() : 0;
+  for (const engine::RowTable& table : embeddings.tables) bytes += table.bytes();
   engine::LinearBytes linears;
   for (const EncoderLayer& layer : layers) {
     for (const engine::Linear* linear : {&layer.query_key_value, &layer.attn_out, &layer.ffn_in, &layer.ffn_out}) {
@@ -36,7 +38,8 @@ std::size_t Encoder::weight_bytes() const {
 std::vector<std::string> Encoder::describe() const {
   std::vector<std::string> lines;
   if (embeddings.norm.gamma)
-    lines.push_back("Embeddings: " + std::to_string(embeddings.tables.size()) + " tables and LayerNorm");
+    lines.push_back("Embeddings: " + std::to_string(embeddings.tables.size()) + " tables and LayerNorm" +
+                    (std::ranges::any_of(embeddings.tables, &engine::RowTable::is_bytes) ? ", int8" : ""));
   const EncoderLayer& layer = layers.front();
   lines.push_back("EncoderLayer x " + std::to_string(layers.size()) + ": hidden " + std::to_string(hidden) +
                   ", heads " + std::to_string(layer.heads) + ", ffn " + std::to_string(layer.ffn_in.out_features()) +

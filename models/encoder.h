@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/linear.h"
+#include "engine/row_table.h"
 #include "engine/tensor.h"
 #include "kernels/table.h"
 #include "models/ragged.h"
@@ -25,8 +26,8 @@ struct LayerNorm {
 
 // Rows of the hidden state before the first layer: the sum of one row a table, in this order, normalised.
 struct Embeddings {
-  // [rows, hidden] float, in the mapped file; undefined: the input is dense already, [batch or 1, length, hidden].
-  std::vector<engine::Tensor> tables;
+  // [rows, hidden], in the mapped file; undefined: the input is dense already, [batch or 1, length, hidden].
+  std::vector<engine::RowTable> tables;
   LayerNorm norm;  // gamma undefined: none
   // The row is multiplied by a number that comes with the position: DeBERTa clears what its mask drops.
   bool scaled = false;

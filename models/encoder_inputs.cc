@@ -68,12 +68,14 @@ InputSizes check_inputs(const Encoder& encoder, const engine::Inference& io) {
 }
 
 void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t sequence, std::size_t position,
-               float* out) {
+               float* room, float* out) {
   const Embeddings& embeddings = encoder.embeddings;
   for (std::size_t i = 0; i < embeddings.tables.size(); ++i) {
-    const float* row = input_row(embeddings.tables[i], encoder.hidden, e.inputs[i], sequence, position);
+    float* const made = i == 0 ? out : room;
+    const float* row =
+        input_row(*e.kernels, embeddings.tables[i], encoder.hidden, e.inputs[i], sequence, position, made);
     if (i == 0) {
-      std::copy_n(row, encoder.hidden, out);
+      if (row != out) std::copy_n(row, encoder.hidden, out);
     } else {
       e.kernels->add_row(row, encoder.hidden, out);
     }
@@ -81,7 +83,7 @@ void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t s
   if (embeddings.norm.gamma) normalize(*e.kernels, embeddings.norm, out, encoder.hidden, out);
   if (!embeddings.scaled) return;
   const Tensor& factors = e.inputs[factor_input(encoder)];
-  const float factor = *input_row({}, 1, factors, sequence, position);
+  const float factor = *input_row(*e.kernels, {}, 1, factors, sequence, position, nullptr);
   if (factor == 1) return;
   for (std::size_t n = 0; n < encoder.hidden; ++n) out[n] *= factor;
 }

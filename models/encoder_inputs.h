@@ -17,8 +17,9 @@ InputSizes input_sizes(const Encoder& encoder, std::span<const engine::Tensor> i
 // Throws Error for an input of another type, or whose shape does not broadcast to [batch, length].
 InputSizes check_inputs(const Encoder& encoder, const engine::Inference& io);
 
-// out[hidden] = the sum of one row a table, normalised. Throws Error for an id outside its table.
+// out[hidden] = the sum of one row a table, normalised; `room`, as wide, is written to. Throws Error for an id outside
+// its table.
 void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t sequence, std::size_t position,
-               float* out);
+               float* room, float* out);
 
 }  // namespace sesame::models

@@ -63,13 +63,13 @@ void EncoderPass::embed(std::size_t item, std::byte* scratch) const {
   const std::size_t rows = ragged().rows(), hidden = encoder_.hidden;
   const bool is_few = splits_columns(rows);
   const Block block = is_few ? few_block(rows, item) : this->block(rows, item);
-  const BlockRows block_rows = is_few ? few_rows() : BlockRows::at(scratch, widths_);
+  const BlockRows own = BlockRows::at(scratch, widths_), block_rows = is_few ? few_rows() : own;
   const std::size_t first = is_few ? block.begin : 0;  // of the converted rows
   const RowMaker maker(*e_.kernels, encoder_.layers[0].query_key_value, block_rows);
   float* out = rows_.hidden + block.begin * hidden;
   for (std::size_t m = 0; m < block.count; ++m) {
     const std::size_t row = block.begin + m;
-    embed_row(encoder_, e_, ragged().sequence_of(row), ragged().position(row), out + m * hidden);
+    embed_row(encoder_, e_, ragged().sequence_of(row), ragged().position(row), own.activated, out + m * hidden);
     maker.convert(first + m, out + m * hidden);
   }
   if (is_few) return;

@@ -128,8 +128,7 @@ std::vector<std::string> describe_quantization(const Graph& graph, const std::ma
     const std::size_t bar = text.find('|');
     lines.push_back(place + ": " + text.substr(0, bar) + ", " + count_of(n, "linear") + ": " + text.substr(bar + 1));
   }
-  if (dynamic)
-    lines.push_back("dynamic scales per tensor: answers depend on what else is in the batch, padding included");
+  if (dynamic) lines.emplace_back(kDependsOnBatch);
   return lines;
 }
 

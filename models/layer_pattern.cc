@@ -161,18 +161,16 @@ bool add_addends(const Matcher& m, const ShapeProbe& probe, ValueId id, const en
     return depth < kMaxNestedAdds && add_addends(m, probe, node->input(0), rows, depth + 1, out) &&
            add_addends(m, probe, node->input(1), rows, depth + 1, out);
   }
-  if (node != nullptr && node->is("Gather") && node->attributes.integer("axis", 0) == 0) {
-    const engine::Tensor& table = m.graph().constant(node->input(0));
-    const auto& ids = probe.shape(node->input(1));
-    const bool is_table = table && table.type() == engine::DType::f32 && table.rank() == 2 && rows[2].is(table.dim(1));
-    if (is_table && ids && lies_along(*ids, {rows[0], rows[1]})) {
-      out.addends.push_back({node->input(0), node->input(1)});
+  if (const auto lookup = node == nullptr ? std::nullopt : engine::row_lookup(m.graph(), *node)) {
+    const auto& ids = probe.shape(lookup->ids);
+    if (rows[2].is(lookup->table.width()) && ids && lies_along(*ids, {rows[0], rows[1]})) {
+      out.addends.push_back({lookup->table, lookup->ids});
       return true;
     }
   }
   const auto& shape = probe.shape(id);
   if (!shape || shape->empty() || !(shape->back() == rows[2]) || !lies_along(*shape, rows)) return false;
-  out.addends.push_back({kNoValue, id});
+  out.addends.push_back({{}, id});
   return true;
 }
 
@@ -229,13 +227,13 @@ EmbeddingsPattern match_embeddings(const Matcher& m, const ShapeProbe& probe, Va
   const bool is_norm = norm != nullptr && rows && rows->size() == 3 && is_affine_norm(m, probe, *norm);
   if (is_norm && add_addends(m, probe, norm->input(0), *rows, 0, pattern)) {
     bool any_table = false;
-    for (const auto& addend : pattern.addends) any_table |= addend.table != kNoValue;
+    for (const auto& addend : pattern.addends) any_table |= static_cast<bool>(addend.table);
     if (any_table) {
       pattern.norm = norm;
       return pattern;
     }
   }
-  return {{{kNoValue, hidden}}, nullptr, kNoValue};
+  return {{{{}, hidden}}, nullptr, kNoValue};
 }
 
 }  // namespace sesame::models

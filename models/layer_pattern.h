@@ -8,6 +8,7 @@
 
 #include "engine/graph.h"
 #include "engine/normal_forms/matcher.h"
+#include "engine/row_table.h"
 #include "engine/shape_probe.h"
 #include "models/attention_pattern.h"
 
@@ -35,7 +36,7 @@ std::optional<LayerPattern> match_layer(const engine::Matcher& m, const engine::
 
 struct EmbeddingsPattern {
   struct Addend {
-    engine::ValueId table = engine::kNoValue;  // constant [rows, hidden]; kNoValue: `input` is dense
+    engine::RowTable table;                    // [rows, hidden]; undefined: `input` is dense
     engine::ValueId input = engine::kNoValue;  // ids, or dense rows
   };
   std::vector<Addend> addends;

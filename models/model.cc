@@ -13,6 +13,7 @@
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/onnx_reader.h"
 #include "engine/quantize_linears.h"
+#include "engine/row_table.h"
 #include "engine/shape_probe.h"
 #include "engine/step.h"
 #include "engine/steps/linear_step.h"
@@ -51,9 +52,8 @@ void assign_inputs(LoadedModel& model, const engine::Graph& graph) {
 bool indexes_one_row(const engine::Graph& graph, const engine::Uses& uses, engine::ValueId types, int casts = 2) {
   for (const int n : uses.readers(types)) {
     const engine::Node& node = graph.nodes[static_cast<std::size_t>(n)];
-    const engine::Tensor& table = graph.constant(node.input(0));
-    const bool looks_up = node.is("Gather") && node.input(1) == types && node.attributes.integer("axis", 0) == 0;
-    if (looks_up && table && table.rank() == 2 && table.dim(0) == 1) return true;
+    const auto lookup = engine::row_lookup(graph, node);
+    if (lookup && lookup->ids == types && lookup->table.size() == 1) return true;
     if (casts > 0 && node.is("Cast") && indexes_one_row(graph, uses, node.output(0), casts - 1)) return true;
   }
   return false;
@@ -141,8 +141,17 @@ decltype(auto) with_file(const fs::path& file, Fn&& fn) {
   }
 }
 
+// Whether a Linear's rows, or a graph's own quantization, have a scale a tensor that is found while running.
+bool finds_tensor_scales(const engine::Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const engine::Node& node) {
+    const bool is_shared = node.is("Linear", engine::kSesame) && node.attributes.text("rows", "row") == "tensor";
+    return is_shared || node.op.find("DynamicQuantize") != std::string::npos;
+  });
+}
+
 void plan_graph(LoadedModel& model, engine::Graph graph, AttentionPrecision attention, MissingOperators missing) {
   assign_inputs(model, graph);
+  model.depends_on_batch = finds_tensor_scales(graph);
   model.has_one_type =
       model.token_type_ids >= 0 &&
       indexes_one_row(graph, engine::Uses(graph), graph.inputs[static_cast<std::size_t>(model.token_type_ids)]);

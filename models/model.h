@@ -32,6 +32,8 @@ struct LoadedModel {
   int input_ids = -1;
   int attention_mask = -1;
   int token_type_ids = -1;
+  // Some Linear's rows share a grid that is found while running: answers depend on what else is in the batch.
+  bool depends_on_batch = false;
   // A table of one row for types, as RoBERTa has: every type is 0, whatever the tokenizer says of a second text.
   bool has_one_type = false;
 

@@ -1,6 +1,7 @@
 #include "models/packed_model.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "engine/packed_graph.h"
 #include "engine/packed_linears.h"
 #include "engine/shape_probe.h"
+#include "models/graph_quantization.h"
 #include "models/json.h"
 #include "models/layer_pattern.h"
 #include "models/tokenizers/tokenizer.h"
@@ -80,6 +82,23 @@ MemoryFiles files_of(const engine::Container& container, const std::string& orig
   return {origin, std::move(files)};
 }
 
+// What the quantizer did, for people.
+std::string describe_quantizer(const Field& made) {
+  std::string line = "activations " + made.string_or("activations", "unknown");
+  if (made.find("calibration")) line += " (" + made.string_or("calibration", "") + ")";
+  line += ", weights int8 " + made.string_or("weights", "") + ", " +
+          std::to_string(made.integer_or("weight_bits", 1, 8, 8)) + " bits";
+  std::map<std::string, std::size_t> precisions;  // of groups of Linears that read the same rows
+  if (const auto linears = made.find("linears")) {
+    linears->array();
+    for (std::size_t i = 0; i < linears->size(); ++i) ++precisions[linears->element(i).string_or("precision", "int8")];
+  }
+  for (const char* kept : {"bf16", "fp32"}) {
+    if (precisions[kept] > 0) line += ", " + std::to_string(precisions[kept]) + " inputs' Linears in " + kept;
+  }
+  return line + ", embeddings " + made.string_or("embeddings", "fp32");
+}
+
 // A file's precision is what was packed: another one would need the weights as they were.
 Precision checked_precision(const Field& metadata, const std::string& label, const ModelOptions& options) {
   const Precision held = parse_precision(metadata.at("precision").string());
@@ -104,6 +123,12 @@ std::shared_ptr<const LoadedModel> load_packed_model(const std::filesystem::path
   model.config = read_model_config(files);
   if (!tokenizer_files(files).empty()) model.tokenizer = load_tokenizer(files);
   model.source = read_source_graph(metadata.at("source"));
+  if (const auto made = metadata.find("quantization")) {
+    model.source.quantization.push_back(describe_quantizer(*made));
+    if (made->string_or("activations", "").ends_with("per tensor")) {
+      model.source.quantization.emplace_back(kDependsOnBatch);
+    }
+  }
   AttentionPrecision attention = options.attention;
   if (attention == AttentionPrecision::automatic)
     attention = parse_attention_precision(metadata.at("attention").string());

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/finite_weights.h"
 #include "engine/linear.h"
 #include "engine/quantize_linears.h"
 #include "engine/quantizer/smooth.h"
@@ -47,6 +48,7 @@ class Quantization {
   QuantizedGraph run() {
     const bool calibrates = options_.rows == RowGrid::fixed || options_.smooth;
     if (calibrates && texts_.empty()) throw Error("expected texts to calibrate with, found none");
+    engine::require_finite_weights(made_.graph);
     engine::quantize_linears(made_.graph);
     if (options_.heads) engine::mark_heads(made_.graph);
     if (options_.equalize) equalize_attention(made_.graph);
@@ -54,6 +56,7 @@ class Quantization {
     if (options_.smooth) smooth();
     if (options_.rows == RowGrid::fixed) calibrate();
     set_schemes();
+    if (options_.embeddings) quantize_tables();
     return std::move(made_);
   }
 
@@ -63,6 +66,11 @@ class Quantization {
     scheme.weights = options_.weights;
     scheme.rows = options_.rows;
     return scheme;
+  }
+
+  void quantize_tables() {
+    made_.tables = engine::quantize_embeddings(made_.graph);
+    if (made_.tables.empty()) throw Error("expected embedding tables to quantize, found none");
   }
 
   // The graph in fp32, asked for what its quantized Linears read.
@@ -180,6 +188,7 @@ void write_quantized(const SourceModel& source, const QuantizedGraph& quantized,
                {"weights", options.weights.one_scale ? "per tensor" : "per channel"},
                {"weight_bits", options.weights.largest < 127 ? 7 : 8},
                {"equalized", options.equalize},
+               {"embeddings", quantized.tables.empty() ? "fp32" : "int8, per row"},
                {"linears", Json::array()}};
   if (options.rows == RowGrid::fixed) json["calibration"] = engine::name(options.calibration.method);
   for (const LinearGroup& group : quantized.groups) {

@@ -10,6 +10,7 @@
 #include "engine/graph.h"
 #include "engine/linear_scheme.h"
 #include "engine/quantizer/calibration.h"
+#include "engine/quantizer/embeddings.h"
 #include "engine/quantizer/schemes.h"
 #include "models/calibration.h"
 #include "models/loading.h"
@@ -19,9 +20,10 @@ namespace sesame::models {
 struct QuantizeOptions {
   engine::RowGrid rows = engine::RowGrid::per_row;  // fixed needs texts to calibrate with
   kernels::WeightGrid weights;
-  bool heads = false;    // pooler and classifier too
-  bool equalize = true;  // models/equalization.h
-  bool smooth = false;   // engine/quantizer/smooth.h; needs texts
+  bool heads = false;       // pooler and classifier too
+  bool embeddings = false;  // engine/quantizer/embeddings.h
+  bool equalize = true;     // models/equalization.h
+  bool smooth = false;      // engine/quantizer/smooth.h; needs texts
   AttentionPrecision attention = AttentionPrecision::int8;
   engine::CalibrationOptions calibration;
 };
@@ -29,6 +31,7 @@ struct QuantizeOptions {
 struct QuantizedGraph {
   engine::Graph graph;                          // normal forms, with a scheme on each quantized Linear
   std::vector<engine::LinearGroup> groups;      // that were quantized
+  std::vector<engine::QuantizedTable> tables;   // likewise
   std::map<std::string, engine::Range> ranges;  // of the groups' inputs where they were calibrated
   std::map<std::string, float> alphas;          // of the groups that were smoothed
 };

@@ -6,6 +6,7 @@
 
 #include "engine/linear.h"
 #include "engine/quantizer/smooth.h"
+#include "engine/row_table.h"
 #include "kernels/pack.h"
 #include "kernels/table.h"
 #include "models/eval/answers.h"
@@ -77,7 +78,8 @@ TensorReport report_rows(const engine::Graph& graph, const LinearGroup& group, c
 TensorReport report_weight(const engine::Graph& graph, const engine::Node& node) {
   const engine::LinearWeights w = engine::linear_weights(graph, node);
   const LinearScheme scheme = engine::linear_scheme(node);
-  TensorReport report{.tensor = node.name.empty() ? graph.value(node.output(0)).name : node.name, .is_weight = true};
+  TensorReport report{.tensor = node.name.empty() ? graph.value(node.output(0)).name : node.name,
+                      .kind = ReportedTensor::weight};
   const auto values = w.weight.span<float>();
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   report.range = {*low, *high};
@@ -97,6 +99,27 @@ TensorReport report_weight(const engine::Graph& graph, const engine::Node& node)
   return report;
 }
 
+TensorReport report_table(const engine::Graph& graph, const engine::QuantizedTable& quantized) {
+  const engine::Tensor& floats = graph.constant(quantized.floats.input(0));
+  const auto values = floats.span<float>();
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  TensorReport report{.tensor = describe(graph, quantized), .kind = ReportedTensor::table, .range = {*low, *high}};
+  const auto lookup = engine::row_lookup(graph, graph.nodes[quantized.node]);
+  report.is_quantized = lookup && lookup->table.is_bytes();
+  if (!report.is_quantized) return report;
+  const auto width = static_cast<std::size_t>(lookup->table.width());
+  std::vector<float> back(values.size());
+  const kernels::Table& kernels = kernels::table(kernels::default_isa());
+  for (std::size_t r = 0; r * width < back.size(); ++r) lookup->table.row(kernels, r, back.data() + r * width);
+  report.snr = signal_to_noise(values, back);
+  return report;
+}
+
+std::string_view name(ReportedTensor kind) {
+  if (kind == ReportedTensor::rows) return "activations";
+  return kind == ReportedTensor::weight ? "weight" : "table";
+}
+
 }  // namespace
 
 std::vector<TensorReport> report_tensors(const SourceModel& source, const QuantizedGraph& quantized,
@@ -112,6 +135,7 @@ std::vector<TensorReport> report_tensors(const SourceModel& source, const Quanti
       },
       progress);
   std::vector<TensorReport> reports;
+  for (const auto& table : quantized.tables) reports.push_back(report_table(quantized.graph, table));
   for (std::size_t g = 0; g < quantized.groups.size(); ++g) {
     const LinearGroup& group = quantized.groups[g];
     reports.push_back(report_rows(quantized.graph, group, observers.all().at(group.input), samples[g]));
@@ -125,7 +149,7 @@ std::string to_table(std::span<const TensorReport> tensors) {
   for (const TensorReport& t : tensors) {
     char line[160];
     const std::string noise = std::isfinite(t.snr) ? std::to_string(t.snr).substr(0, 5) : "none";
-    std::snprintf(line, sizeof line, "%-12s  %9.4g .. %-8.4g  %6.3f %%  %8s  ", t.is_weight ? "weight" : "activations",
+    std::snprintf(line, sizeof line, "%-12s  %9.4g .. %-8.4g  %6.3f %%  %8s  ", std::string(name(t.kind)).c_str(),
                   static_cast<double>(t.range.low), static_cast<double>(t.range.high), 100 * t.clipped,
                   t.is_quantized ? noise.c_str() : "fp32");
     table += line + t.tensor + '\n';

@@ -10,16 +10,19 @@
 
 namespace sesame::models {
 
+enum class ReportedTensor { rows, weight, table };
+
 struct TensorReport {
   std::string tensor;  // the Linears that read the rows, or the one whose weight it is
-  bool is_weight = false;
+  ReportedTensor kind = ReportedTensor::rows;
   bool is_quantized = true;
   engine::Range range = {};  // of the values seen
   double clipped = 0;        // share of them beyond the grid's ends
   double snr = 0;            // signal to noise in decibels; infinity where nothing was rounded
 };
 
-// Rows of every quantized group over the texts, and weights. The rows' noise is measured on a sample of them.
+// Rows of every quantized group over the texts, weights, and embedding tables. The rows' noise is measured on a sample
+// of them.
 std::vector<TensorReport> report_tensors(const SourceModel& source, const QuantizedGraph& quantized,
                                          std::span<const std::string> texts, const CalibrationProgress& progress);
 

@@ -3,7 +3,9 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/finite_weights.h"
 #include "engine/folding.h"
+#include "engine/normal_forms/normal_forms.h"
 #include "engine/onnx_reader.h"
 #include "engine/onnx_writer.h"
 #include "models/files.h"
@@ -52,6 +54,17 @@ void write_folder(const engine::Graph& graph, const fs::path& source, const fs::
   throw Error(error.path1().string() + ": " + error.code().message());
 }
 
+// float16 becomes fp32 but for inputs and outputs. Casts at the border are of the graph's own opset, in all of which
+// they mean the same. Returns whether there was any.
+bool widen(engine::Graph& graph) {
+  const auto opset = graph.opsets.find(engine::kOnnx);
+  if (opset == graph.opsets.end() || !engine::widen_halves(graph)) return false;
+  for (engine::Node& node : graph.nodes) {
+    if (node.is("Cast")) node.version = opset->second;
+  }
+  return true;
+}
+
 // Runs fn; an Error gets the file's name in front.
 template <class Fn>
 auto with_file(const fs::path& file, Fn&& fn) {
@@ -71,8 +84,11 @@ engine::OnnxFormReport quantize_to_onnx(const fs::path& model, const fs::path& o
   const bool is_file = out.extension() == ".onnx";
   refuse_same_file(location.onnx, is_file ? out : out / kModel);
   engine::Graph graph = engine::read_onnx(location.onnx);
+  bool was_half = false;
   const auto values = with_file(location.onnx, [&] {
+    was_half = widen(graph);
     engine::fold_constants(graph);
+    engine::require_finite_weights(graph);
     return engine::values_to_calibrate(graph, options);
   });
   if (!values.empty() && !find_ranges) {
@@ -82,6 +98,7 @@ engine::OnnxFormReport quantize_to_onnx(const fs::path& model, const fs::path& o
   if (!values.empty()) ranges = find_ranges(graph, values);
   const engine::OnnxFormReport report = with_file(location.onnx, [&] {
     engine::OnnxFormReport made = engine::to_onnx_form(graph, options, std::move(ranges));
+    if (was_half) made.notes.insert(made.notes.begin(), "float16 is widened: what is not quantized becomes fp32");
     if (made.quantized.empty() && if_nothing == IfNothing::refuse) refuse_nothing(made);
     return made;
   });

@@ -72,7 +72,7 @@ EncoderLayer make_layer(const Graph& graph, const LayerPattern& p, AttentionPrec
 
 Embeddings make_embeddings(const Graph& graph, const EmbeddingsPattern& p) {
   Embeddings embeddings;
-  for (const auto& addend : p.addends) embeddings.tables.push_back(graph.constant(addend.table));
+  for (const auto& addend : p.addends) embeddings.tables.push_back(addend.table);
   if (p.norm != nullptr) embeddings.norm = layer_norm(graph, *p.norm);
   embeddings.scaled = p.factor != kNoValue;
   return embeddings;
@@ -174,7 +174,7 @@ class ChainRecogniser {
     node.name = chain.front().attn_norm->name;
     for (const auto& addend : embeddings.addends) {
       node.inputs.push_back(addend.input);
-      limit_positions(probe_, graph_.constant(addend.table), addend.input, report);
+      limit_positions(probe_, addend.table, addend.input, report);
     }
     if (attention.mask != kNoValue) {
       node.inputs.push_back(attention.pair_mask ? add_key_mask(graph_, *attention.pair_mask, added_) : attention.mask);

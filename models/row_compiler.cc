@@ -169,20 +169,20 @@ class RowCompiler {
     if (!is_new) return it->second;
     LoadRows load;
     load.out = it->second = writer_.new_rows(rows_.broadcast_width(id));
-    const Node* gather = m_.made_by(id, "Gather");
-    const bool from_table = gather != nullptr && is_table_lookup(*gather);
-    if (from_table) load.table = m_.graph().constant(gather->input(0));
-    load.input = input_of(from_table ? gather->input(1) : id, from_table, load.out.width);
+    const auto lookup = table_lookup(id);
+    if (lookup) load.table = lookup->table;
+    load.input = input_of(lookup ? lookup->ids : id, lookup.has_value(), load.out.width);
     writer_.write(program, std::move(load));
     return it->second;
   }
 
-  bool is_table_lookup(const Node& gather) const {
-    const Tensor& table = m_.graph().constant(gather.input(0));
-    const auto& ids = probe_.shape(gather.input(1));
-    const auto& out = probe_.shape(gather.output(0));
-    return gather.attributes.integer("axis", 0) == 0 && table && table.type() == DType::f32 && table.rank() == 2 &&
-           ids && ids->size() <= 2 && out && out->size() == ids->size() + 1;
+  std::optional<engine::RowLookup> table_lookup(ValueId id) const {
+    const Node* node = m_.uses().producer(id);
+    auto lookup = node == nullptr ? std::nullopt : engine::row_lookup(m_.graph(), *node);
+    if (!lookup) return std::nullopt;
+    const auto& ids = probe_.shape(lookup->ids);
+    const auto& out = probe_.shape(id);
+    return ids && ids->size() <= 2 && out && out->size() == ids->size() + 1 ? lookup : std::nullopt;
   }
 
   std::size_t input_of(ValueId id, bool is_table, std::size_t width) {

@@ -26,20 +26,20 @@ std::int64_t dim_from_last(const Tensor& t, std::size_t from_last) {
 
 }  // namespace
 
-const float* input_row(const Tensor& table, std::size_t width, const Tensor& input, std::size_t sequence,
-                       std::size_t position) {
+const float* input_row(const kernels::Table& kernels, const engine::RowTable& table, std::size_t width,
+                       const Tensor& input, std::size_t sequence, std::size_t position, float* room) {
   const std::size_t trailing = trailing_axes(static_cast<bool>(table));
   const auto length = static_cast<std::size_t>(dim_from_last(input, trailing));
   const std::size_t index =
       (dim_from_last(input, trailing + 1) == 1 ? 0 : sequence) * length + (length == 1 ? 0 : position);
   if (!table) return input.data<float>() + index * width;
   const std::int64_t id = id_at(input, index);
-  const std::int64_t rows = table.dim(0);
+  const std::int64_t rows = table.size();
   if (id < -rows || id >= rows) {
     throw Error("id " + std::to_string(id) + " at [" + std::to_string(sequence) + ", " + std::to_string(position) +
                 "] is outside the embedding table of " + std::to_string(rows) + " rows");
   }
-  return table.data<float>() + static_cast<std::size_t>(id < 0 ? id + rows : id) * width;
+  return table.row(kernels, static_cast<std::size_t>(id < 0 ? id + rows : id), room);
 }
 
 void join_sizes(bool is_table, const Tensor& input, InputSizes& sizes) {

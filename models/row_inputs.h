@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "engine/row_table.h"
 #include "engine/step.h"
 #include "engine/tensor.h"
 #include "models/ragged.h"
@@ -17,9 +18,10 @@ struct InputSizes {
 };
 
 // The row of `table` that the id at [sequence, position] means, or of a dense input [.., width] where there is no
-// table. The input may broadcast over batch or length. Throws Error for an id outside the table.
-const float* input_row(const engine::Tensor& table, std::size_t width, const engine::Tensor& input,
-                       std::size_t sequence, std::size_t position);
+// table; where it lies, or made in `room`, [width]. The input may broadcast over batch or length. Throws Error for an
+// id outside the table.
+const float* input_row(const kernels::Table& kernels, const engine::RowTable& table, std::size_t width,
+                       const engine::Tensor& input, std::size_t sequence, std::size_t position, float* room);
 
 // Widens `sizes` by what the input says of batch and length.
 void join_sizes(bool is_table, const engine::Tensor& input, InputSizes& sizes);

@@ -20,8 +20,10 @@ class Running {
     const engine::Tensor& input = b_.e.inputs[op.input];
     for (std::size_t m = 0; m < b_.count; ++m) {
       const std::size_t row = b_.row(m);
-      const float* from = input_row(op.table, op.out.width, input, b_.ragged.sequence_of(row), b_.ragged.position(row));
-      std::copy_n(from, op.out.width, b_.at(op.out, m));
+      float* const to = b_.at(op.out, m);
+      const float* from =
+          input_row(kernels_, op.table, op.out.width, input, b_.ragged.sequence_of(row), b_.ragged.position(row), to);
+      if (from != to) std::copy_n(from, op.out.width, to);
     }
   }
 
@@ -105,7 +107,7 @@ std::size_t bytes(const engine::Tensor& t) { return t ? t.bytes() : 0; }
 }  // namespace
 
 std::size_t weight_bytes(const RowOp& op) {
-  if (const auto* load = std::get_if<LoadRows>(&op)) return bytes(load->table);
+  if (const auto* load = std::get_if<LoadRows>(&op)) return load->table.bytes();
   if (const auto* norm = std::get_if<NormRows>(&op)) return bytes(norm->norm.gamma) + bytes(norm->norm.beta);
   const auto* affine = std::get_if<AffineRows>(&op);
   return affine != nullptr ? bytes(affine->scale) + bytes(affine->shift) : 0;

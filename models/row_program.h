@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/linear.h"
+#include "engine/row_table.h"
 #include "engine/step.h"
 #include "engine/tensor.h"
 #include "kernels/table.h"
@@ -33,7 +34,7 @@ struct RowView {
 // Operations, each on every row of a block. `out` may be `x`, or lie beside it in the same buffer, never across it.
 struct LoadRows {  // out = a row of a table by its id, or of a dense input
   std::size_t input = 0;
-  engine::Tensor table;  // [rows, width]; undefined: the input is float, [batch or 1, length or 1, width]
+  engine::RowTable table;  // [rows, width]; undefined: the input is float, [batch or 1, length or 1, width]
   RowView out;
 };
 struct LinearRows {  // out = activation(x W + b) + residual

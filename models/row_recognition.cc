@@ -130,7 +130,7 @@ Unfused describe_mismatch(const Matcher& m, const Node& softmax, const Mismatch&
           .found = found ? found->op : "a graph input or constant"};
 }
 
-void limit_positions(const ShapeProbe& probe, const engine::Tensor& table, ValueId ids, Recognition& report) {
+void limit_positions(const ShapeProbe& probe, const engine::RowTable& table, ValueId ids, Recognition& report) {
   if (!table || !probe.follows_from_shapes(ids)) return;
   const engine::Tensor& value = probe.value(ids);
   if (value.type() != engine::DType::i64 && value.type() != engine::DType::i32) return;
@@ -140,7 +140,7 @@ void limit_positions(const ShapeProbe& probe, const engine::Tensor& table, Value
   for (std::size_t p = 1; p < length; ++p) {
     if (rows[p] != rows[p - 1] + 1) return;
   }
-  const std::int64_t most = table.dim(0) - rows[0];
+  const std::int64_t most = table.size() - rows[0];
   report.position_rows = std::min(report.position_rows.value_or(most), most);
 }
 

@@ -5,6 +5,7 @@
 
 #include "engine/graph.h"
 #include "engine/normal_forms/matcher.h"
+#include "engine/row_table.h"
 #include "engine/shape_probe.h"
 #include "models/attention_pattern.h"
 #include "models/recognition.h"
@@ -27,7 +28,7 @@ Unfused describe_mismatch(const engine::Matcher& m, const engine::Node& softmax,
 
 // Lowers report.position_rows to the longest sequence that a table has rows for, when its ids count the positions: id
 // p + offset at position p. Ids that text gives, or no table, say nothing.
-void limit_positions(const engine::ShapeProbe& probe, const engine::Tensor& table, engine::ValueId ids,
+void limit_positions(const engine::ShapeProbe& probe, const engine::RowTable& table, engine::ValueId ids,
                      Recognition& report);
 
 }  // namespace sesame::models

@@ -102,6 +102,7 @@ struct Session::Impl {
   engine::Runner runner;
   // Kept between calls for their memory.
   std::vector<Tensor> inputs;
+  std::vector<Tensor> outputs;  // where some of the plan's are float16
   std::vector<float> scores;
   TokenBatch tokens;
   std::vector<bool> truncated;
@@ -139,8 +140,9 @@ struct Session::Impl {
   void set_inputs(const TokenBatch& batch, std::size_t length);
   std::span<const Tensor> run(const TokenBatch& batch, std::size_t length) {
     set_inputs(batch, length);
-    return runner.run(inputs);
+    return widened(runner.run(inputs));
   }
+  std::span<const Tensor> widened(std::span<const Tensor> made);
   std::size_t padded_length(const TokenBatch& batch) const;
   std::size_t chunk_end(const TokenBatch& batch, std::size_t begin) const;
   void classify_chunk(const TokenBatch& batch, std::size_t wanted, std::vector<Classification>& answers);
@@ -192,6 +194,24 @@ void Session::Impl::set_inputs(const TokenBatch& batch, std::size_t length) {
 }
 
 // The length that a batch is run at.
+// Outputs with float16 ones as floats.
+std::span<const Tensor> Session::Impl::widened(std::span<const Tensor> made) {
+  const auto is_half = [](const Tensor& t) { return t.type() == DType::f16; };
+  if (std::none_of(made.begin(), made.end(), is_half)) return made;
+  outputs.resize(made.size());
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    if (!is_half(made[i])) {
+      outputs[i] = made[i];
+      continue;
+    }
+    const bool fits = outputs[i] && outputs[i].type() == DType::f32 && outputs[i].shape() == made[i].shape();
+    if (!fits) outputs[i] = Tensor::allocate(DType::f32, made[i].shape());
+    const std::span<const engine::Half> halves = made[i].span<engine::Half>();
+    std::transform(halves.begin(), halves.end(), outputs[i].data<float>(), [](engine::Half h) { return to_float(h); });
+  }
+  return outputs;
+}
+
 std::size_t Session::Impl::padded_length(const TokenBatch& batch) const {
   const std::size_t length = longest(batch);
   if (const auto fixed_length = fixed(1)) return *fixed_length;
@@ -269,6 +289,7 @@ const Model& Session::model() const { return *impl_->model; }
 void Session::trim() {
   impl_->runner.trim();
   impl_->inputs = {};
+  impl_->outputs = {};
   impl_->tokens = {};
 }
 

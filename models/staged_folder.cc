@@ -1,7 +1,5 @@
 #include "models/staged_folder.h"
 
-#include <stdlib.h>  // mkdtemp
-
 #include <string>
 #include <system_error>
 #include <vector>
@@ -18,14 +16,12 @@ StagedFolder::StagedFolder(const fs::path& target) : target_(target.has_filename
     throw Error(target_.string() + ": expected a folder, found a file");
   }
   made_target_ = fs::create_directories(target_);
-  std::string name = (target_ / ".partial-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw Error(target_.string() + ": cannot be written to");
-  stage_ = name;
+  stage_.emplace(".partial-", target_);
 }
 
 StagedFolder::~StagedFolder() {
+  stage_.reset();
   std::error_code ignored;
-  fs::remove_all(stage_, ignored);
   if (made_target_) fs::remove(target_, ignored);  // which does nothing to a folder that holds files
 }
 
@@ -33,11 +29,11 @@ void StagedFolder::publish(const fs::path& main) {
   fs::remove(target_ / main);
   fs::remove(target_ / (main.string() + ".data"));
   std::vector<fs::path> names;
-  for (const auto& entry : fs::directory_iterator(stage_)) {
+  for (const auto& entry : fs::directory_iterator(path())) {
     if (entry.path().filename() != main) names.push_back(entry.path().filename());
   }
   names.push_back(main);
-  for (const fs::path& name : names) fs::rename(stage_ / name, target_ / name);
+  for (const fs::path& name : names) fs::rename(path() / name, target_ / name);
 }
 
 }  // namespace sesame::models

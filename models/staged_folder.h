@@ -2,6 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+
+#include "engine/scratch_folder.h"
 
 namespace sesame::models {
 
@@ -15,7 +18,7 @@ class StagedFolder {
   StagedFolder& operator=(const StagedFolder&) = delete;
   ~StagedFolder();
 
-  const std::filesystem::path& path() const { return stage_; }
+  const std::filesystem::path& path() const { return stage_->path(); }
 
   // Moves every file up, `main` last, after the one before it and its external data have gone. Throws
   // std::filesystem::filesystem_error.
@@ -23,7 +26,7 @@ class StagedFolder {
 
  private:
   std::filesystem::path target_;
-  std::filesystem::path stage_;
+  std::optional<engine::ScratchFolder> stage_;
   bool made_target_ = false;
 };
 

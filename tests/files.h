@@ -1,8 +1,6 @@
 // Files for tests: a folder that goes away, and the shared material beside the repository.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/scratch_folder.h"
 #include "tests/catch.h"
 
 namespace sesame {
@@ -18,33 +17,21 @@ namespace sesame {
 // A folder of its own, removed with everything in it.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "sesame-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path() / name; }
+  const std::filesystem::path& path() const { return folder_.path(); }
 
   // Writes a file and returns its path.
   std::filesystem::path write(const std::string& name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
-    return path_ / name;
+    std::ofstream(path() / name, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
+    return path() / name;
   }
   std::size_t files() const {
     return static_cast<std::size_t>(
-        std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
+        std::distance(std::filesystem::directory_iterator(path()), std::filesystem::directory_iterator()));
   }
 
  private:
-  std::filesystem::path path_;
+  engine::ScratchFolder folder_{"sesame-test-"};
 };
 
 inline std::string content_of(const std::filesystem::path& file) {

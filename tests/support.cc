@@ -1,8 +1,5 @@
 #include "tests/support.h"
 
-#include <unistd.h>
-
-#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -40,20 +37,8 @@ std::optional<fs::path> shared_path(std::string_view relative) {
   return std::nullopt;
 }
 
-TempDir::TempDir() {
-  static std::atomic<int> count = 0;
-  path_ = fs::temp_directory_path() / ("sesame-test-" + std::to_string(getpid()) + "-" + std::to_string(count++));
-  fs::remove_all(path_);
-  fs::create_directories(path_);
-}
-
-TempDir::~TempDir() {
-  std::error_code error;
-  fs::remove_all(path_, error);
-}
-
 fs::path TempDir::write(std::string_view name, std::string_view bytes) const {
-  const fs::path path = path_ / name;
+  const fs::path path = this->path() / name;
   fs::create_directories(path.parent_path());
   std::ofstream out(path, std::ios::binary);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

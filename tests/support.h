@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/scratch_folder.h"
+
 namespace sesame::test {
 
 // The folder of shared test data: what SESAME_SHARED names, else ../shared beside the sources. Nothing where there is
@@ -18,18 +20,13 @@ std::optional<std::filesystem::path> shared_path(std::string_view relative);
 // An empty folder of its own below the system's temporary one, removed with all its content at the end.
 class TempDir {
  public:
-  TempDir();
-  ~TempDir();
-  TempDir(const TempDir&) = delete;  // it owns the folder
-  TempDir& operator=(const TempDir&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return folder_.path(); }
 
   // Writes a file and returns its path. Missing folders are made.
   std::filesystem::path write(std::string_view name, std::string_view bytes) const;
 
  private:
-  std::filesystem::path path_;
+  engine::ScratchFolder folder_{"sesame-test-"};
 };
 
 // The bytes of a file. Throws std::runtime_error.

@@ -42,6 +42,7 @@ void add_workload(CLI::App& command, BenchOptions& options) {
   command.add_flag("--text", grid.text, "Text in, answer out: tokenize --data's texts, or everyday ones");
   command.add_option("--data", options.data, "Labelled data: adds accuracy; with --text the texts to time (also .txt)")
       ->type_name("FILE");
+  add_task(command, grid.task);
   command
       .add_option_function<std::string>(
           "--order", [&grid](const std::string& order) { grid.sorted = order == "length"; },
@@ -112,7 +113,8 @@ void add_study(CLI::App& command, BenchOptions& options) {
 }  // namespace
 
 void add_bench_options(CLI::App& command, BenchOptions& options) {
-  command.add_option("MODEL", options.models, "Folders in the Hugging Face layout, .onnx files, or packed models")->required();
+  command.add_option("MODEL", options.models, "Folders in the Hugging Face layout, .onnx files, or packed models")
+      ->required();
   add_grid(command, options);
   add_timing(command, options.grid.timing);
   add_workload(command, options);

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -73,7 +72,8 @@ int check_isa_request() {
 int run_chosen(const Command& chosen) {
   const int code = chosen();
   std::cout.flush();
-  if (!std::cout) return fail("standard output: could not be written", kFailure);
+  const bool is_printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!std::cout || !is_printed) return fail("standard output: could not be written", kFailure);
   return code;
 }
 
@@ -107,6 +107,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   sesame::tools::restart_with_passive_waiting(argv);
   sesame::tools::die_quietly_on_closed_pipe();
+  sesame::tools::fail_on_large_files();
   std::ios::sync_with_stdio(false);
   return sesame::tools::run(argc, argv);
 }

@@ -63,6 +63,22 @@ CLI::Option* add_attention(CLI::App& command, AttentionPrecision& attention) {
       ->default_str("auto");
 }
 
+CLI::Option* add_task(CLI::App& command, bench::TaskKind& task) {
+  const auto parse = [&task](const std::string& text) {
+    try {
+      task = bench::parse_task(text);
+    } catch (const Error& error) {
+      throw CLI::ValidationError("--task", error.what());
+    }
+  };
+  return command
+      .add_option_function<std::string>("--task", parse,
+                                        "Task of --data: classification, regression, embeddings, entities, "
+                                        "question-answering, masked-tokens, or auto: by the file")
+      ->type_name("NAME")
+      ->default_str("auto");
+}
+
 CLI::Option* add_threads(CLI::App& command, int& threads) {
   return command.add_option("--threads", threads, "Threads of one call")
       ->check(CLI::Range(1, kMaxThreads))

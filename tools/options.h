@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/tasks/task.h"
 #include "sesame/sesame.h"
 
 namespace sesame::tools {
@@ -27,6 +28,7 @@ CLI::Option* add_texts(CLI::App& command, std::vector<std::string>& texts);
 
 CLI::Option* add_precision(CLI::App& command, std::string& precision);
 CLI::Option* add_attention(CLI::App& command, AttentionPrecision& attention);
+CLI::Option* add_task(CLI::App& command, bench::TaskKind& task);
 CLI::Option* add_threads(CLI::App& command, int& threads);
 
 // An option with a comma-separated list of values in [1, most]; `values` holds the default.

@@ -35,6 +35,8 @@ void restart_with_passive_waiting(char** argv) {
 
 void die_quietly_on_closed_pipe() { std::signal(SIGPIPE, SIG_DFL); }
 
+void fail_on_large_files() { std::signal(SIGXFSZ, SIG_IGN); }
+
 std::string command_line() {
   std::ifstream in("/proc/self/cmdline", std::ios::binary);
   std::string line;

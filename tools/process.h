@@ -13,6 +13,9 @@ void restart_with_passive_waiting(char** argv);
 // A closed pipe ends the process quietly, also when the parent ignores SIGPIPE.
 void die_quietly_on_closed_pipe();
 
+// A file that grows beyond the process's limit ends in an error of the write that says so, not in a signal.
+void fail_on_large_files();
+
 // This process's arguments, as they would be typed, with quotes where they are needed; the program's folder left out.
 std::string command_line();
 

@@ -2,11 +2,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/container.h"
 #include "models/calibration.h"
-#include "models/calibration_texts.h"
 #include "models/quantize_onnx.h"
 #include "sesame/error.h"
 #include "tools/commands.h"
@@ -29,7 +30,8 @@ struct QuantizeOptions {
   std::uint64_t seed = 1;
   engine::CalibrationOptions calibration;
   PackedOptions packed;
-  std::string of_forms, of_packed;  // an option that was given and is for one kind of output only
+  // An option that was given and is for one kind of output, or for calibration, only.
+  std::string of_forms, of_packed, of_calibration;
 };
 
 constexpr const char* kExamples =
@@ -40,6 +42,7 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  sesame quantize models/intent -o intent.sesame\n"
     "  sesame quantize models/intent -o intent.sesame --static --calibrate train.tsv --max-drop 0.3 --data dev.tsv\n"
+    "  sesame quantize models/intent -o intent.sesame --embeddings int8 --data models/intent/eval.tsv\n"
     "  sesame quantize models/intent -o intent.sesame --report --data models/intent/eval.tsv\n"
     "  sesame quantize models/intent -o intent-int8 --format integerops\n"
     "  sesame quantize d -o d.onnx --format integerops --ops MatMul,Gather --per-tensor\n"
@@ -60,12 +63,13 @@ std::string counted(const std::map<std::string, int>& quantized) {
 }
 
 engine::Ranges calibrate(const QuantizeOptions& options, const engine::Graph& graph,
-                         const std::vector<std::string>& values) {
-  const auto texts = models::read_calibration_texts(options.texts, options.samples, options.seed);
-  ProgressBar bar;
-  return models::observe_values(options.model, graph, values, texts, options.calibration,
-                                [&](double share) { bar.show("calibrating", share); })
-      .ranges();
+                         const std::vector<std::string>& values, ProgressBar& bar) {
+  const auto texts = calibration_texts(options.texts, options.samples, options.seed);
+  auto ranges = models::observe_values(options.model, graph, values, texts, options.calibration, [&](double share) {
+                  bar.show("calibrating", share);
+                }).ranges();
+  bar.clear();
+  return ranges;
 }
 
 int run_packed(const QuantizeOptions& options) {
@@ -75,14 +79,22 @@ int run_packed(const QuantizeOptions& options) {
   packed.quantize.heads = options.form.nodes.heads;
   packed.exclude_nodes = options.form.nodes.exclude_nodes;
   std::vector<std::string> texts;
-  if (!options.texts.empty()) texts = models::read_calibration_texts(options.texts, options.samples, options.seed);
+  if (!options.texts.empty()) texts = calibration_texts(options.texts, options.samples, options.seed);
   return run_quantize_packed(options.model, options.out, texts, packed);
 }
 
 int run_quantize(const QuantizeOptions& options) {
+  if (engine::is_container(options.model)) {
+    throw Error(options.model + ": expected a float model (a folder or an .onnx file), found a packed one");
+  }
   const bool packed = options.has_format ? options.is_packed : options.out.ends_with(".sesame");
   if (packed && !options.of_forms.empty()) {
-    throw UsageError(options.of_forms + " is for ONNX forms: expected --format integerops, qdq or qoperator");
+    throw UsageError(options.of_forms +
+                     " is for ONNX forms: expected --format integerops, qdq or qoperator (a packed model has "
+                     "--embeddings, --heads and --exclude-nodes)");
+  }
+  if (!options.of_calibration.empty() && options.texts.empty()) {
+    throw UsageError(options.of_calibration + " is for calibration: expected texts (--calibrate FILE)");
   }
   if (!packed && !options.of_packed.empty()) {
     throw UsageError(options.of_packed + " is for packed models: expected an OUT that ends in .sesame");
@@ -93,10 +105,17 @@ int run_quantize(const QuantizeOptions& options) {
                      (options.texts.empty() ? " is static: expected texts to calibrate on (--calibrate FILE)"
                                             : " is dynamic: expected no --calibrate"));
   }
+  ProgressBar bar;
+  const auto before = Model::load(options.model);
+  std::optional<Measured> measured;
+  if (!options.packed.measure.data.empty()) measured.emplace(options.packed.measure, before, bar);
   const auto report = models::quantize_to_onnx(
       options.model, options.out, options.form,
-      [&](const auto& graph, const auto& values) { return calibrate(options, graph, values); });
+      [&](const auto& graph, const auto& values) { return calibrate(options, graph, values, bar); });
   for (const std::string& note : report.notes) std::printf("%s\n", note.c_str());
+  const auto after = Model::load(options.out);
+  std::printf("%s\n", size_line(before->loaded(), after->loaded()).c_str());
+  if (measured) std::printf("%s\n", measured->compare(after, bar).c_str());
   std::printf("%s: %s, quantized %s\n", options.out.c_str(), std::string(name(options.form.form)).c_str(),
               counted(report.quantized).c_str());
   return 0;
@@ -115,7 +134,9 @@ std::function<void(const std::string&)> usage(const char* option, Fn parse) {
 }
 
 void add_selection(CLI::App& command, engine::NodeSelection& nodes) {
-  command.add_option("--ops", nodes.operators, "Operators to quantize: " + joined(engine::quantizable_operators()))
+  command
+      .add_option("--ops", nodes.operators,
+                  "ONNX forms: operators to quantize: " + joined(engine::quantizable_operators()))
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember(engine::quantizable_operators()))
@@ -131,7 +152,7 @@ void add_selection(CLI::App& command, engine::NodeSelection& nodes) {
                     [&](const auto& text) { nodes.exclude.push_back(engine::parse_node_group(text)); })(each);
             }
           },
-          "Parts to leave in fp32: layernorm, gelu, residual, gather, softmax")
+          "ONNX forms: parts to leave in fp32: layernorm, gelu, residual, gather, softmax")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME,...");
@@ -140,7 +161,7 @@ void add_selection(CLI::App& command, engine::NodeSelection& nodes) {
 }
 
 void add_weights(CLI::App& command, QuantizeOptions& options) {
-  command.add_option("--weights", options.weights, "int8, symmetric, or uint8, asymmetric")
+  command.add_option("--weights", options.weights, "int8, symmetric, or for ONNX forms uint8, asymmetric")
       ->check(CLI::IsMember({"int8", "uint8"}))
       ->type_name("NAME")
       ->capture_default_str();
@@ -173,6 +194,22 @@ void add_calibration(CLI::App& command, QuantizeOptions& options) {
       ->capture_default_str();
 }
 
+void add_measure(CLI::App& command, MeasureOptions& measure) {
+  command.add_option("--data", measure.data, "Labelled data: what the answers lose on it is printed (as in bench)")
+      ->type_name("FILE");
+  add_task(command, measure.task);
+  add_threads(command, measure.threads);
+}
+
+// Puts the options that `add` adds under a heading of their own.
+template <class Fn>
+void grouped(CLI::App& command, const char* heading, Fn add) {
+  const std::size_t before = command.get_options().size();
+  add();
+  const auto options = command.get_options();
+  for (std::size_t i = before; i < options.size(); ++i) options[i]->group(heading);
+}
+
 }  // namespace
 
 void add_quantize_command(CLI::App& app, Command& chosen) {
@@ -192,10 +229,11 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
           "sesame (of NAME.sesame), integerops (of others), qdq or qoperator")
       ->type_name("NAME")
       ->default_str("by OUT");
-  add_selection(*command, options->form.nodes);
-  add_weights(*command, *options);
-  add_calibration(*command, *options);
-  add_packed_options(*command, options->packed);
+  grouped(*command, "What is quantized", [&] { add_selection(*command, options->form.nodes); });
+  grouped(*command, "Weights", [&] { add_weights(*command, *options); });
+  grouped(*command, "Ranges of activations", [&] { add_calibration(*command, *options); });
+  grouped(*command, "Packed models only", [&] { add_packed_options(*command, options->packed); });
+  grouped(*command, "What it costs", [&] { add_measure(*command, options->packed.measure); });
   command->footer(kExamples);
   command->callback([options, command, &chosen] {
     options->form.weight_type = options->weights == "int8" ? engine::DType::i8 : engine::DType::u8;
@@ -203,9 +241,12 @@ void add_quantize_command(CLI::App& app, Command& chosen) {
     for (const char* name : {"--ops", "--exclude"}) {
       if (command->count(name) > 0) options->of_forms = name;
     }
-    for (const char* name :
-         {"--static", "--tensor-scales", "--no-equalize", "--smooth", "--max-drop", "--data", "--report"}) {
+    for (const char* name : {"--static", "--tensor-scales", "--no-equalize", "--smooth", "--max-drop", "--embeddings",
+                             "--report", "--attention"}) {
       if (command->count(name) > 0) options->of_packed = name;
+    }
+    for (const char* name : {"--samples", "--seed", "--method", "--percentile"}) {
+      if (command->count(name) > 0) options->of_calibration = name;
     }
     chosen = [options] { return run_quantize(*options); };
   });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/quantization.h"
+#include "tools/quantize_summary.h"
 
 namespace sesame::tools {
 
@@ -16,10 +17,8 @@ struct PackedOptions {
   bool per_tensor_rows = false;
   std::string exclude_nodes;
   std::optional<double> max_drop;
-  std::string task = "classification";
-  std::string data;
+  MeasureOptions measure;
   bool report = false;
-  int threads = 1;
 };
 
 void add_packed_options(CLI::App& command, PackedOptions& options);

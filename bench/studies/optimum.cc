@@ -1,18 +1,16 @@
 #include "bench/studies/optimum.h"
 
-#include <stdlib.h>  // mkdtemp
-
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "bench/studies/label_accuracy.h"
 #include "bench/studies/list.h"
 #include "bench/subject.h"
+#include "engine/scratch_folder.h"
 #include "models/calibration.h"
 #include "models/calibration_texts.h"
 #include "models/model.h"
@@ -70,26 +68,6 @@ OptimumRow parse_row(std::vector<std::string> cells) {
   form.nodes.heads = true;
   return row;
 }
-
-// A folder that goes away with what is in it.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (fs::temp_directory_path() / "sesame-study-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw Error(name + ": cannot be made");
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 // Ranges of all that some row quantizes, found once.
 class Calibrator {
@@ -172,7 +150,7 @@ class Runner {
 
  private:
   void run_row(const OptimumRow& row) {
-    const ScratchFolder scratch;
+    const engine::ScratchFolder scratch("sesame-study-");
     fs::path model = options_.model;
     std::string quantized = "none";
     if (row.is_quantized) {

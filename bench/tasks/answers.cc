@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "bench/tasks/task.h"
 #include "models/eval/metrics.h"
@@ -8,9 +9,9 @@
 namespace sesame::bench {
 namespace {
 
-TokenBatch make_batch(std::span<const TokenRow> rows) {
+TokenBatch make_batch(const Task& task, std::span<const std::size_t> rows) {
   TokenBatch batch;
-  for (const TokenRow& each : rows) batch.add(each.ids, each.type_ids);
+  for (const std::size_t row : rows) batch.add(task.rows()[row].ids, task.rows()[row].type_ids);
   return batch;
 }
 
@@ -34,14 +35,22 @@ std::vector<RowOutput> outputs_of_row(const std::vector<NamedOutput>& outputs, s
 Answers answer_all(const Task& task, std::size_t batch,
                    const std::function<std::vector<NamedOutput>(const TokenBatch&)>& answer,
                    const std::function<void(double)>& tick) {
+  std::vector<std::size_t> rows(task.rows().size());
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  return answer_rows(task, rows, batch, answer, tick);
+}
+
+Answers answer_rows(const Task& task, std::span<const std::size_t> rows, std::size_t batch,
+                    const std::function<std::vector<NamedOutput>(const TokenBatch&)>& answer,
+                    const std::function<void(double)>& tick) {
   Answers answers;
-  const std::span<const TokenRow> rows = task.rows();
   for (std::size_t begin = 0; begin < rows.size(); begin += batch) {
     const auto some = rows.subspan(begin, std::min(batch, rows.size() - begin));
-    const auto outputs = answer(make_batch(some));
+    const auto outputs = answer(make_batch(task, some));
     for (std::size_t i = 0; i < some.size(); ++i) {
-      const auto own = outputs_of_row(outputs, i, some.size(), some[i].ids.size(), task.is_over_positions());
-      answers.push_back(task.keep(own));
+      const std::size_t tokens = task.rows()[some[i]].ids.size();
+      const auto own = outputs_of_row(outputs, i, some.size(), tokens, task.is_over_positions());
+      answers.push_back(task.keep(some[i], own));
     }
     tick(static_cast<double>(answers.size()) / static_cast<double>(rows.size()));
   }
@@ -54,13 +63,15 @@ std::vector<Metric> compare_with_reference(const Task& task, const Answers& answ
   double power = 0;
   double cosine = 1;
   for (std::size_t row = 0; row < answers.size(); ++row) {
-    for (std::size_t i = 0; i < answers[row].size(); ++i) {
-      const double d = static_cast<double>(answers[row][i]) - reference[row][i];
+    const auto own = task.compared(row, answers[row]);
+    const auto want = task.compared(row, reference[row]);
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const double d = static_cast<double>(own[i]) - want[i];
       largest = std::isnan(d) ? d : std::max(largest, std::abs(d));
       noise += d * d;
-      power += static_cast<double>(reference[row][i]) * reference[row][i];
+      power += static_cast<double>(want[i]) * want[i];
     }
-    cosine = std::min(cosine, models::cosine(answers[row], reference[row]));
+    cosine = std::min(cosine, models::cosine(own, want));
   }
   std::vector<Metric> metrics;
   const auto ours = task.decisions(answers);

@@ -19,7 +19,7 @@ class ClassificationTask final : public Task {
 
   bool is_over_positions() const override { return false; }
 
-  std::vector<float> keep(std::span<const RowOutput> outputs) const override {
+  std::vector<float> keep(std::size_t, std::span<const RowOutput> outputs) const override {
     const auto values = find_output(outputs, "logits", 2).values;
     return {values.begin(), values.end()};
   }

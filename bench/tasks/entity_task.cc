@@ -23,7 +23,7 @@ class EntityTask final : public Task {
 
   bool is_over_positions() const override { return true; }
 
-  std::vector<float> keep(std::span<const RowOutput> outputs) const override {
+  std::vector<float> keep(std::size_t, std::span<const RowOutput> outputs) const override {
     const auto values = find_output(outputs, "logits", 3).values;
     return {values.begin(), values.end()};
   }

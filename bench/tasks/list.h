@@ -6,6 +6,7 @@
 #include "bench/tasks/task.h"
 #include "models/eval/entities.h"
 #include "models/eval/examples.h"
+#include "models/eval/masked_tokens.h"
 #include "models/eval/squad.h"
 
 namespace sesame::bench {
@@ -27,6 +28,9 @@ std::unique_ptr<Task> make_squad_task(const std::vector<models::SquadExample>& d
 
 // A tag for each word, read at its first token: F1 of the entities, precision, recall, accuracy of the tags.
 std::unique_ptr<Task> make_entity_task(const std::vector<models::TaggedSentence>& data, const LoadedModel& model);
+
+// Tokens that were masked, one answer each: accuracy, and the perplexity of what was there, exp(-mean log p).
+std::unique_ptr<Task> make_masked_token_task(std::vector<models::MaskedRow> data);
 
 // Shared: a row of a text or pair, cut to what the model takes; the tokenizer, or an Error that there is none.
 TokenRow encode_row(const LoadedModel& model, const models::Example& example);

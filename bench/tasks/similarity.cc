@@ -20,7 +20,7 @@ class RegressionTask final : public Task {
 
   bool is_over_positions() const override { return false; }
 
-  std::vector<float> keep(std::span<const RowOutput> outputs) const override {
+  std::vector<float> keep(std::size_t, std::span<const RowOutput> outputs) const override {
     return {find_output(outputs, "logits", 2).values.front()};
   }
 
@@ -48,7 +48,7 @@ class EmbeddingTask final : public Task {
 
   bool is_over_positions() const override { return true; }
 
-  std::vector<float> keep(std::span<const RowOutput> outputs) const override {
+  std::vector<float> keep(std::size_t, std::span<const RowOutput> outputs) const override {
     for (const RowOutput& each : outputs) {
       if (each.name == "sentence_embedding") return {each.values.begin(), each.values.end()};
     }

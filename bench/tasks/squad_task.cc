@@ -23,7 +23,7 @@ class SquadTask final : public Task {
   bool is_over_positions() const override { return true; }
 
   // The start logits, then the end logits. Exports name them so, or give one output of [batch, tokens, 2].
-  std::vector<float> keep(std::span<const RowOutput> outputs) const override {
+  std::vector<float> keep(std::size_t, std::span<const RowOutput> outputs) const override {
     std::vector<float> kept;
     const auto has = [&](std::string_view name) {
       return std::ranges::find(outputs, name, &RowOutput::name) != outputs.end();

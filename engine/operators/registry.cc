@@ -27,6 +27,7 @@ const Registry& registry() {
     register_normalization(r);
     register_qlinear(r);
     register_quantize_linear(r);
+    register_gather_bytes(r);
     register_quantized_matmul(r);
     register_reduce(r);
     register_selection(r);

@@ -21,6 +21,7 @@ void register_movement(Registry& registry);
 void register_normalization(Registry& registry);
 void register_qlinear(Registry& registry);
 void register_quantize_linear(Registry& registry);
+void register_gather_bytes(Registry& registry);
 void register_quantized_matmul(Registry& registry);
 void register_reduce(Registry& registry);
 void register_selection(Registry& registry);

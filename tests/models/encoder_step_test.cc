@@ -239,7 +239,8 @@ std::shared_ptr<const EncoderStep> step_of(MaskKind kind, bool first_row_only = 
   layer.ffn_out = engine::Linear(linear(7, 10), engine::LinearPrecision::fp32);
   layer.attn_norm = layer.ffn_norm = norm;
   Encoder encoder;
-  encoder.embeddings.tables = {test::random_floats({20, kHidden}, 50), test::random_floats({9, kHidden}, 51)};
+  encoder.embeddings.tables = {{test::random_floats({20, kHidden}, 50), {}},
+                               {test::random_floats({9, kHidden}, 51), {}}};
   encoder.layers.push_back(std::move(layer));
   encoder.hidden = kHidden;
   encoder.mask = {kind, -1e9f};

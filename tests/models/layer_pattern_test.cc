@@ -123,11 +123,11 @@ TEST_CASE("Embeddings are a sum of table rows under a norm") {
   const EmbeddingsPattern pattern = match_embeddings(m, probe, hidden);
   CHECK(pattern.norm != nullptr);
   CHECK(pattern.addends.size() == 3);
-  for (const auto& addend : pattern.addends) CHECK(addend.table != engine::kNoValue);
+  for (const auto& addend : pattern.addends) CHECK(addend.table);
   const EmbeddingsPattern dense = match_embeddings(m, probe, graph.inputs[0]);
   CHECK(dense.norm == nullptr);
   REQUIRE(dense.addends.size() == 1);
-  CHECK(dense.addends[0].table == engine::kNoValue);
+  CHECK_FALSE(dense.addends[0].table);
 }
 
 TEST_CASE("A sum of sums without end is taken as it is") {

@@ -58,7 +58,7 @@ TEST_CASE("Packed weights are used where they lie in the file") {
     for (std::size_t n = 0; n < plan.steps(); ++n) {
       const auto* step = dynamic_cast<const EncoderStep*>(&plan.step(n));
       if (step == nullptr) continue;
-      const auto* table = static_cast<const std::byte*>(step->encoder().embeddings.tables[0].raw());
+      const auto* table = static_cast<const std::byte*>(step->encoder().embeddings.tables[0].rows.raw());
       for (const EncoderLayer& layer : step->encoder().layers) {
         for (const auto* linear : {&layer.query_key_value, &layer.attn_out, &layer.ffn_in, &layer.ffn_out}) {
           // In one mapping with the embeddings, not on the heap.

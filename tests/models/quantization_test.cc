@@ -44,6 +44,21 @@ Answers in_int8(const SourceModel& source, const std::vector<LabelledText>& data
   return answer_texts(std::make_shared<const Model>(model), data, 1);
 }
 
+// Accuracy on labelled texts.
+class Labels final : public Yardstick {
+ public:
+  explicit Labels(std::vector<LabelledText> data) : data_(std::move(data)) {}
+  double score(const std::shared_ptr<const Model>& model, const Tick&) const override {
+    return matching_share(answer_texts(model, data_, 1).labels, label_indices(data_, model->labels()));
+  }
+  std::vector<float> sample(const std::shared_ptr<const Model>& model, const Tick&) const override {
+    return answer_texts(model, data_, 1).logits;
+  }
+
+ private:
+  std::vector<LabelledText> data_;
+};
+
 TEST_CASE("Equalized attention computes the same in fp32") {
   SourceModel source = intent();
   const auto data = some(eval_texts(), 8);
@@ -110,14 +125,15 @@ TEST_CASE("Fewer points to lose keep more in fp32, none keeps all that is needed
   options.equalize = false;
   options.weights = {.largest = 7, .one_scale = true};  // four bits: hopeless
   QuantizedGraph quantized = quantize(source, options, {}, {});
-  const Trade trade = keep_accuracy(source, data, 1.0, 1, quantized, options, [](const auto&, double) {});
-  CHECK(trade.int8_accuracy < trade.fp32_accuracy - 0.01);
-  CHECK(trade.accuracy() >= trade.fp32_accuracy - 0.01);
+  const Labels labels(data);
+  const Trade trade = keep_accuracy(source, labels, 1.0, quantized, options, [](const auto&, double) {});
+  CHECK(trade.int8_score < trade.fp32_score - 0.01);
+  CHECK(trade.score() >= trade.fp32_score - 0.01);
   CHECK_FALSE(trade.steps.empty());
   // What is returned is what was measured.
   const auto model = load_quantized(source, quantized, options.attention);
   const Answers got = answer_texts(std::make_shared<const Model>(model), data, 1);
-  CHECK(matching_share(got.labels, label_indices(data, model->labels)) == trade.accuracy());
+  CHECK(matching_share(got.labels, label_indices(data, model->labels)) == trade.score());
 }
 
 TEST_CASE("The report has a line for the rows and the weights of each Linear") {
@@ -133,9 +149,9 @@ TEST_CASE("The report has a line for the rows and the weights of each Linear") {
   for (const TensorReport& report : reports) {
     INFO(report.tensor);
     CHECK(report.range.high > report.range.low);
-    CHECK(report.snr > (report.is_weight ? 30 : 5));
+    CHECK(report.snr > (report.kind == ReportedTensor::weight ? 30 : 5));
     CHECK(report.snr < 70);
-    if (!report.is_weight) CHECK(report.clipped == Approx(0.01).margin(0.006));
+    if (report.kind == ReportedTensor::rows) CHECK(report.clipped == Approx(0.01).margin(0.006));
   }
   CHECK(to_table(reports).find("q_lin") != std::string::npos);
 }

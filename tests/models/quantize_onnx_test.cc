@@ -72,6 +72,44 @@ TEST_CASE("each form of a folder is a folder that answers nearly as before", "[q
   }
 }
 
+// The model as float16 exports have it: weights, casts and logits in float16.
+void store_as_half(const fs::path& from, const fs::path& to) {
+  engine::Graph graph = engine::read_onnx(from);
+  for (std::size_t v = 0; v < graph.value_count(); ++v) {
+    engine::Tensor& constant = graph.value(static_cast<engine::ValueId>(v)).constant;
+    if (!constant || constant.type() != engine::DType::f32) continue;
+    const engine::Tensor halves = engine::Tensor::allocate(engine::DType::f16, constant.shape());
+    for (std::int64_t i = 0; i < halves.size(); ++i) {
+      halves.data<engine::Half>()[i] = engine::to_half(std::max(constant.data<float>()[i], -65504.0f));
+    }
+    constant = halves;
+  }
+  for (engine::Node& node : graph.nodes) {
+    if (node.is("Cast") && node.attributes.integer("to") == 1) node.attributes.set("to", std::int64_t{10});
+  }
+  for (const engine::ValueId id : graph.outputs) graph.value(id).declared_type = engine::DType::f16;
+  engine::write_onnx(graph, to);
+}
+
+TEST_CASE("float16 weights are widened and quantized", "[quantizer]") {
+  const TinyModel tiny;
+  Session before(Model::load(tiny.path));
+  const auto want = before.classify("one two three").logits;
+  store_as_half(tiny.path / "model.onnx", tiny.path / "half.onnx");
+  fs::rename(tiny.path / "half.onnx", tiny.path / "model.onnx");
+  for (const OnnxForm form : {OnnxForm::integer_ops, OnnxForm::qdq, OnnxForm::qoperator}) {
+    const fs::path out = tiny.folder / std::string(name(form));
+    const auto report = quantize_to_onnx(tiny.path, out, everything(form), tiny.on_texts());
+    CHECK(report.quantized.at("MatMul") == (form == OnnxForm::integer_ops ? 12 : 16));
+    CHECK(report.notes.front() == "float16 is widened: what is not quantized becomes fp32");
+    Session after(Model::load(out));
+    const auto got = after.classify("one two three").logits;
+    float largest = 0;
+    for (const float x : want) largest = std::max(largest, std::fabs(x));
+    for (std::size_t i = 0; i < want.size(); ++i) CHECK(!(std::fabs(got[i] - want[i]) > 0.2f * largest));
+  }
+}
+
 TEST_CASE("the same options give the same bytes", "[quantizer]") {
   const TinyModel tiny;
   for (const OnnxForm form : {OnnxForm::integer_ops, OnnxForm::qdq, OnnxForm::qoperator}) {

@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <filesystem>
 #include <random>
 
@@ -27,6 +29,22 @@ struct Made {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_command(arguments);
   }
+};
+
+// No file of this process, and of those it starts, may become larger.
+class LargestFile {
+ public:
+  explicit LargestFile(rlim_t bytes) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const rlimit limit{bytes, before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  ~LargestFile() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  LargestFile(const LargestFile&) = delete;  // one limit, one owner
+  LargestFile& operator=(const LargestFile&) = delete;
+
+ private:
+  rlimit before_{};
 };
 
 }  // namespace
@@ -76,6 +94,15 @@ TEST_CASE("quantize refuses bad usage with one line and exit code 2") {
       {"--format", "qdq", "--calibrate", made.texts, "--percentile", "101"},
       {"--format", "qdq", "--calibrate", made.texts, "--method", "best"},
       {"--format", "integerops", "--smooth"},
+      {"--format", "integerops", "--embeddings", "int8"},
+      {"--format", "integerops", "--attention", "fp32"},
+      {"--format", "integerops", "--samples", "10"},
+      {"--format", "sesame", "--ops", "MatMul"},
+      {"--format", "sesame", "--exclude", "gelu"},
+      {"--format", "sesame", "--weights", "uint8"},
+      {"--format", "sesame", "--embeddings", "int4"},
+      {"--format", "sesame", "--max-drop", "1"},
+      {"--format", "sesame", "--data", made.texts, "--task", "translation"},
       {"--format", "integerops", "--report", "--data", made.texts},
   };
   for (const auto& usage : usages) {
@@ -107,6 +134,74 @@ TEST_CASE("quantize fails with one line and exit code 1, and leaves nothing behi
     CHECK(!std::filesystem::exists(made.out));
   }
   CHECK(content_of(made.texts).starts_with("one two three"));
+}
+
+TEST_CASE("a weight that is no number is refused whatever is written, even where it is not quantized itself") {
+  const auto root = shared_material("conformance/bad-models/weights-nan");
+  if (!root) return;
+  const TemporaryFolder folder;
+  for (const char* out : {"out.sesame", "out.onnx", "out"}) {
+    const Ran ran = run_command({"quantize", (*root / "model.onnx").string(), "-o", (folder / out).string()});
+    CHECK(ran.code == 1);
+    CHECK(ran.has_one_error_line());
+    CHECK_THAT(ran.err, Contains("word_embeddings") && Contains("is nan"));
+    CHECK(folder.files() == 0);
+  }
+}
+
+TEST_CASE("labelled data that does not fit is found out before anything is written") {
+  const Made made;
+  const std::string unknown = made.folder.write("unknown.tsv", "one two\tno_such_label\n").string();
+  const std::string labels = made.folder.write("labels.tsv", "one two\t0\nthree\t1\n").string();
+  const std::vector<std::vector<std::string>> failures = {
+      {"--data", unknown}, {"--data", labels, "--task", "ner"}, {"--data", labels, "--task", "masked-tokens"}};
+  for (const char* format : {"sesame", "integerops"}) {
+    for (std::vector<std::string> failure : failures) {
+      failure.insert(failure.end(), {"--format", format});
+      const Ran ran = made.quantize(failure);
+      INFO(format << ' ' << failure[1] << ": " << ran.err);
+      CHECK(ran.code == 1);
+      CHECK(ran.has_one_error_line());
+      CHECK(!std::filesystem::exists(made.out));
+    }
+    const Ran fine = made.quantize({"--data", labels, "--format", format});
+    CHECK(fine.code == 0);
+    CHECK_THAT(fine.out, Contains("accuracy: fp32 ") && Contains("same answer "));
+    std::filesystem::remove_all(made.out);
+  }
+}
+
+TEST_CASE("a full disk is one clear line, and the old file stays whole") {
+  const Made made;
+  for (const std::string out : {made.out + ".sesame", made.out + ".onnx"}) {
+    REQUIRE(run_command({"quantize", made.model, "-o", out}).code == 0);
+    const std::string before = content_of(out);
+    const std::size_t files = made.folder.files();
+    const LargestFile limit(10'000);
+    const Ran ran = run_command({"quantize", made.model, "-o", out, "--per-tensor"});
+    INFO(ran.err);
+    CHECK(ran.code == 1);
+    CHECK(ran.has_one_error_line());
+    CHECK_THAT(ran.err, Contains(out + ": cannot be written: "));
+    CHECK(content_of(out) == before);
+    CHECK(made.folder.files() == files);
+  }
+}
+
+TEST_CASE("texts that say little of ranges bring a warning") {
+  const Made made;
+  std::string same, different;
+  for (int i = 0; i < 40; ++i) {
+    same += "one two\n";
+    different += "one " + std::to_string(i) + "\n";
+  }
+  const auto out_of = [&](const std::string& texts) {
+    const Ran ran = made.quantize({"--format", "qdq", "--calibrate", made.folder.write("t.txt", texts).string()});
+    CHECK(ran.code == 0);
+    return ran.out;
+  };
+  CHECK_THAT(out_of(same), Contains("warning: ") && Contains("40 texts to calibrate on, 1 of them different"));
+  CHECK(out_of(different).find("warning") == std::string::npos);
 }
 
 TEST_CASE("damaged models are refused or quantized, whatever the damage") {

@@ -62,7 +62,7 @@ TEST_CASE("an embedding is the mean of the real tokens' states, and pairs are ra
   const std::vector<std::int64_t> shape = {1, 3, 2};
   const std::vector<float> states = {1, 2, 3, 4};  // two real tokens of two values
   const std::vector<RowOutput> outputs = {{"last_hidden_state", shape, states}};
-  CHECK(task->keep(outputs) == std::vector<float>{2, 3});
+  CHECK(task->keep(0, outputs) == std::vector<float>{2, 3});
   const Answers answers = {{1, 0}, {1, 0}, {1, 0}, {0, 1}, {1, 0}, {1, 1}};  // cosines 1, 0, 0.707: the gold order
   CHECK(task->metrics(answers)[0].name == "spearman");
   CHECK(task->metrics(answers)[0].value == Approx(1));
@@ -130,4 +130,41 @@ TEST_CASE("requests arrive at the rate asked for, with exponential gaps") {
   CHECK(short_gaps / 20000 == Approx(1 - std::exp(-1.0)).margin(0.02));
   CHECK(poisson_arrivals(100, 5, 1) == poisson_arrivals(100, 5, 1));
   CHECK(poisson_arrivals(100, 5, 1) != poisson_arrivals(100, 5, 2));
+}
+
+TEST_CASE("masked tokens: accuracy and perplexity, worked out by hand") {
+  models::MaskedRow two{{5, 6, 7}, {}, {{0, 1}, {2, 3}}}, one{{5}, {}, {{0, 0}}};
+  const auto task = make_masked_token_task({two, one});
+  REQUIRE(task->rows().size() == 2);
+  CHECK(task->is_over_positions());
+  // Four words of which three weigh nothing and one weighs log 5: p is 5/8 for it and 1/8 for the others.
+  const float heavy = std::log(5.0F);
+  const std::vector<float> first = {0, heavy, 0, 0, 9, 9, 9, 9, 0, heavy, 0, 0}, second = {heavy, 0, 0, 0};
+  const std::vector<std::int64_t> shape = {2, 3, 4};
+  const Answers answers = {task->keep(0, std::vector<RowOutput>{{"logits", shape, first}}),
+                           task->keep(1, std::vector<RowOutput>{{"logits", shape, second}})};
+  // Asked for 1 and 3, answered 1 and 1; asked for 0, answered 0.
+  CHECK(task->decisions(answers) == std::vector<std::string>{"1", "1", "0"});
+  CHECK(task->metrics(answers)[0].name == "accuracy");
+  CHECK(task->metrics(answers)[0].value == Approx(2.0 / 3));
+  CHECK(value(task->metrics(answers), "perplexity") == Approx(std::cbrt(8.0 / 5 * 8 * (8.0 / 5))));
+  CHECK(task->compared(0, answers[0]).size() == 8);
+  CHECK(task->compared(0, answers[0])[1] == heavy);
+  const std::vector<std::int64_t> flat = {2, 4};
+  CHECK_THROWS_WITH(task->keep(1, std::vector<RowOutput>{{"logits", flat, second}}),
+                    Catch::Contains("logits over the vocabulary"));
+  const auto beyond = make_masked_token_task({{{5}, {}, {{0, 4}}}});
+  CHECK_THROWS_WITH(beyond->keep(0, std::vector<RowOutput>{{"logits", shape, second}}),
+                    Catch::Contains("token 4 is none of the model's 4"));
+}
+
+TEST_CASE("a task that the data is not for is refused in one line") {
+  const std::string data = std::string(SESAME_SOURCE_DIR) + "/models/intent/eval.tsv";
+  for (const char* task : {"entities", "regression", "embeddings", "qa"}) {
+    CHECK_THROWS_WITH(make_task(data, intent(), parse_task(task)),
+                      Catch::StartsWith(data + ": expected ") && Catch::Contains("found texts or pairs with classes"));
+  }
+  CHECK(make_task(data, intent(), parse_task("pairs"))->rows().size() > 100);
+  CHECK(make_task(data, intent(), parse_task("mlm"))->rows().size() == 875);  // every 7th of its tokens
+  CHECK_THROWS_WITH(parse_task("translation"), Catch::Contains("found 'translation'"));
 }

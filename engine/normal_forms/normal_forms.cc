@@ -110,6 +110,7 @@ void to_normal_forms(Graph& graph) {
       fold_constants(graph);  // a transposed weight was an attribute of the fused product
       merge_common_nodes(graph);
     }
+    if (multiply_einsums(graph)) fold_constants(graph);
     form_layernorms(graph);
     form_gelus(graph);
     if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
@@ -121,6 +122,7 @@ void to_normal_forms(Graph& graph) {
   form_linears(graph);
   anchor_shapes(graph);
   merge_common_nodes(graph);  // what layers make of their inputs' shapes is the same now
+  part_projections(graph);
 }
 
 }  // namespace sesame::engine

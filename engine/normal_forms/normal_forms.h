@@ -53,6 +53,10 @@ void form_layernorms(Graph& graph, LayerNormForm form = LayerNormForm::fused);
 // x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
 void form_gelus(Graph& graph);
 
+// An Einsum that is a product of matrices, of two activations or by a constant, becomes MatMul with what Transpose and
+// Reshape it takes. Returns whether there was any.
+bool multiply_einsums(Graph& graph);
+
 // A Reshape that keeps the last axis moves behind what works on each row alone (products by constant matrices, sums,
 // activations, norms), where it meets the Reshape that takes it back: TensorFlow multiplies [batch * length, hidden].
 // Returns whether anything changed.
@@ -66,6 +70,11 @@ bool sink_expands(Graph& graph);
 // by a matrix, or by one for each group; transposes move behind what works on each element alone, and meet. Returns
 // whether there was any.
 bool multiply_pointwise_convolutions(Graph& graph);
+
+// A Linear whose result is only read in parts (queries, keys and values side by side, in whatever order of parts and
+// heads, behind Split, Slice, Gather, Reshape and Transpose) becomes a Linear for each part, with its columns alone.
+// Returns whether there was any.
+bool part_projections(Graph& graph);
 
 // Elementwise operators and LayerNorms that only lead to each other, with the (de)quantizations around them, become one
 // step each (steps/row_program.h), with the bits that they have. For what recognition has left, so after it: they are

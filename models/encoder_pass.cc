@@ -175,7 +175,10 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
     add_relative_scores(layer.relative, head, positions, *e_.kernels,
                         scratch + attention_scratch(sizes_.length, layer.head_dim), a);
   }
+  add_query_biases(s, ragged().position(first), a);
   run(*e_.kernels, layer, a);
+  const bool clears = s.query_biases != nullptr && encoder_.mask.masked_queries == MaskedQueries::zero_where_nan;
+  if (clears) clear_masked_queries(a);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

@@ -63,12 +63,16 @@ ShapeProbe::ShapeProbe(const Graph& graph)
       types_(graph.value_count(), DType::f32),
       values_(graph.value_count()),
       stays_(graph.value_count()) {
-  const std::size_t known = probe(kSymbols, {});
-  if (has_several_names(graph)) {
-    if (probe(kSymbols, kOthers) >= known) return;
-    probe(kSymbols, {});
-  } else if (known < graph.value_count() && has_further_symbols(graph)) {
-    if (probe(std::span(kSymbols).first(2), {}) <= known) probe(kSymbols, {});
+  const std::span<const ProbedDim> by_axis = kSymbols, two = by_axis.first(2);
+  const std::size_t known = probe(by_axis, {});
+  const bool try_two = known < graph.value_count() && has_further_symbols(graph);
+  const std::size_t known_by_two = try_two ? probe(two, {}) : 0;
+  const bool try_others = has_several_names(graph);
+  if (try_others && probe(by_axis, kOthers) >= std::max(known, known_by_two)) return;
+  if (known_by_two > known) {
+    if (try_others) probe(two, {});
+  } else if (try_two || try_others) {
+    probe(by_axis, {});
   }
 }
 

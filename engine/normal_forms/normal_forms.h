@@ -62,6 +62,10 @@ bool multiply_einsums(Graph& graph);
 // Returns whether anything changed.
 bool sink_row_reshapes(Graph& graph);
 
+// And with a condition that holds at every position becomes an Expand of the other operand: torch asks whether a
+// query's position is at least 0. Returns whether there was any.
+bool spread_conditions(Graph& graph);
+
 // An Expand moves behind what works on each element alone, where nothing is gained by doing that on more of them: masks
 // are then made from what they are given, [batch, length], and spread out last. Returns whether anything changed.
 bool sink_expands(Graph& graph);

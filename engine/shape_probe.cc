@@ -11,11 +11,12 @@ namespace sesame::engine {
 
 namespace {
 
-// Distinct from each other and from sizes that models have; small, since position tables may be.
-constexpr ProbedDim kSymbols[] = {{2, 3}, {5, 7}, {4, 6}, {8, 9}};
+// Small, since position tables may be, and distinct: none is a multiple of another, or of another's neighbour, at both
+// sizes.
+constexpr ProbedDim kSymbols[] = {{3, 5}, {8, 11}, {7, 9}, {10, 13}};
 
 // Likewise, for names that share an axis.
-constexpr ProbedDim kOthers[] = {{11, 13}, {17, 19}, {23, 29}, {31, 37}};
+constexpr ProbedDim kOthers[] = {{11, 14}, {17, 19}, {23, 29}, {31, 37}};
 
 // As much as shapes are made of, and more.
 constexpr ShapePassLimits kProbing = {1 << 16, 1 << 22, std::size_t{64} << 20};

@@ -3,7 +3,6 @@
 #include <numeric>
 #include <vector>
 
-
 #include "tests/catch.h"
 #include "tests/support/small_graph.h"
 
@@ -36,8 +35,7 @@ TEST_CASE("What is computed from shapes is known with its values") {
   const ShapeProbe probe(g.graph);
   CHECK(*probe.shape(positions) == ProbedShape{kLength});
   REQUIRE(probe.follows_from_shapes(positions));
-  const std::int64_t length = ShapeProbe::symbol(1).second;
-  std::vector<std::int64_t> ascending(static_cast<std::size_t>(length));
+  std::vector<std::int64_t> ascending(static_cast<std::size_t>(kLength.second));
   std::iota(ascending.begin(), ascending.end(), 0);
   CHECK(to_int64s(probe.value(positions)) == ascending);
 }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/known_condition.h"
 #include "engine/onnx_types.h"
 #include "engine/printable.h"
 #include "sesame/error.h"
@@ -25,6 +26,9 @@ constexpr std::size_t kMaxCallDepth = 64;
 // the largest exports known hold some ten thousand small nodes.
 constexpr std::size_t kMaxInlinedBytes = std::size_t{64} << 20;
 constexpr std::size_t kNodeOverhead = 512;
+// Looking into a condition costs a look at all of the graph before it.
+constexpr int kMaxConditions = 64;
+constexpr int kMaxBranchDepth = 16;
 
 std::string normalised_domain(const std::string& domain) {
   return domain == "ai.onnx" ? std::string() : printable(domain);
@@ -224,10 +228,55 @@ void OnnxGraphBuilder::add_plain_node(const NodeProto& proto, Scope& scope, Attr
     throw Error("no opset import for the domain ai.onnx");
   }
   if (node.is("Constant")) return add_constant(proto, scope, attributes);
+  if (node.is("If") && add_branch(proto, scope)) return;
   for (const std::string& input : proto.input()) node.inputs.push_back(value_of(scope, input));
   for (const std::string& output : proto.output()) node.outputs.push_back(define(scope, output));
   node.attributes = std::move(attributes);
   graph_.nodes.push_back(std::move(node));
+}
+
+bool OnnxGraphBuilder::add_branch(const NodeProto& proto, Scope& scope) {
+  if (proto.input_size() != 1 || branch_depth_ == kMaxBranchDepth || ++conditions_ > kMaxConditions) return false;
+  const auto condition = known_condition(graph_, value_of(scope, proto.input(0)));
+  if (!condition) return false;
+  const sesame_onnx::GraphProto* branch = nullptr;
+  for (const auto& attribute : proto.attribute()) {
+    if (attribute.name() == (*condition ? "then_branch" : "else_branch") && attribute.has_g()) branch = &attribute.g();
+  }
+  if (branch == nullptr || branch->output_size() < proto.output_size() || branch->sparse_initializer_size() > 0) {
+    return false;
+  }
+  // Inside, names of the graph around it are known, and none of those made inside leaves.
+  charge(scope.function != nullptr ? kNodeOverhead * scope.values.size() : 0);
+  Scope inner = scope;
+  inner.prefix = call_prefix(proto, scope);
+  for (const auto& initializer : branch->initializer()) inner.values.erase(initializer.name());
+  for (const NodeProto& node : branch->node()) {
+    for (const std::string& name : node.output()) inner.values.erase(name);
+  }
+  for (int i = 0; i < proto.output_size(); ++i) {
+    const std::string& name = branch->output(i).name();
+    if (proto.output(i).empty()) continue;
+    const bool is_new = inner.values.try_emplace(name, value_of(scope, proto.output(i))).second;
+    if (!is_new) add_identity(inner.values.at(name), define(scope, proto.output(i)));
+  }
+  for (const auto& initializer : branch->initializer()) {
+    if (initializer.name().empty()) throw Error("an initializer has no name");
+    graph_.value(define(inner, initializer.name())).constant = tensors_(initializer);
+  }
+  ++branch_depth_;
+  for (const NodeProto& node : branch->node()) add_node(node, inner);
+  --branch_depth_;
+  return true;
+}
+
+void OnnxGraphBuilder::add_identity(ValueId from, ValueId to) {
+  Node identity;
+  identity.op = "Identity";
+  identity.version = std::max(graph_.opsets.contains("") ? graph_.opsets.find("")->second : 1, 1);
+  identity.inputs = {from};
+  identity.outputs = {to};
+  graph_.nodes.push_back(std::move(identity));
 }
 
 void OnnxGraphBuilder::add_constant(const NodeProto& proto, Scope& scope, const Attributes& attributes) {
@@ -319,12 +368,7 @@ void OnnxGraphBuilder::bind_outputs(const NodeProto& call, const FunctionProto& 
       continue;
     }
     // The function hands an input, or one output twice, through.
-    Node identity;
-    identity.op = "Identity";
-    identity.version = std::max(graph_.opsets.contains("") ? graph_.opsets.find("")->second : 1, 1);
-    identity.inputs = {it->second};
-    identity.outputs = {define(outer, call.output(i))};
-    graph_.nodes.push_back(std::move(identity));
+    add_identity(it->second, define(outer, call.output(i)));
   }
 }
 

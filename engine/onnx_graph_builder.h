@@ -48,7 +48,10 @@ class OnnxGraphBuilder {
   void add_output(const sesame_onnx::ValueInfoProto& info);
   void add_node(const sesame_onnx::NodeProto& proto, Scope& scope);
   void add_plain_node(const sesame_onnx::NodeProto& proto, Scope& scope, Attributes attributes);
+  // The branch that an If takes, in its place, where its condition is known. False when it is not.
+  bool add_branch(const sesame_onnx::NodeProto& proto, Scope& scope);
   void add_constant(const sesame_onnx::NodeProto& proto, Scope& scope, const Attributes& attributes);
+  void add_identity(ValueId from, ValueId to);
   void add_call(const sesame_onnx::NodeProto& call, const sesame_onnx::FunctionProto& function, Scope& scope,
                 Attributes arguments);
   void bind_outputs(const sesame_onnx::NodeProto& call, const sesame_onnx::FunctionProto& function, Scope& outer,
@@ -72,6 +75,8 @@ class OnnxGraphBuilder {
   std::vector<const sesame_onnx::FunctionProto*> calls_;  // being inlined, outermost first
   std::unordered_set<std::string> prefixes_;
   std::size_t inlined_bytes_ = 0;
+  int conditions_ = 0;    // that were looked into
+  int branch_depth_ = 0;  // of Ifs in Ifs
 };
 
 }  // namespace sesame::engine

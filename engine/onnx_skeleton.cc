@@ -35,13 +35,16 @@ constexpr Rule kGraph[] = {{1, Keep::as_node},   {2, Keep::verbatim},  {5, Keep:
 constexpr Rule kNode[] = {{1, Keep::verbatim},     {2, Keep::verbatim}, {3, Keep::verbatim}, {4, Keep::verbatim},
                           {5, Keep::as_attribute}, {7, Keep::verbatim}, {8, Keep::verbatim}};
 constexpr Rule kAttribute[] = {{1, Keep::verbatim},  {2, Keep::verbatim},  {3, Keep::verbatim},  {4, Keep::verbatim},
-                               {5, Keep::as_tensor}, {6, Keep::as_mark},   {7, Keep::verbatim},  {8, Keep::verbatim},
+                               {5, Keep::as_tensor}, {6, Keep::as_graph},  {7, Keep::verbatim},  {8, Keep::verbatim},
                                {9, Keep::verbatim},  {10, Keep::as_mark},  {11, Keep::as_mark},  {14, Keep::as_mark},
                                {15, Keep::as_mark},  {20, Keep::verbatim}, {21, Keep::verbatim}, {22, Keep::as_mark},
                                {23, Keep::as_mark}};
 constexpr Rule kFunction[] = {{1, Keep::verbatim},  {4, Keep::verbatim},      {5, Keep::verbatim},
                               {6, Keep::verbatim},  {7, Keep::as_node},       {9, Keep::verbatim},
                               {10, Keep::verbatim}, {11, Keep::as_attribute}, {13, Keep::verbatim}};
+
+// Initializers of a subgraph are called by their names.
+constexpr Rule kNameOnly[] = {{8, Keep::verbatim}};
 
 const Rule* find_rule(std::span<const Rule> rules, std::uint64_t number) {
   for (const Rule& rule : rules) {
@@ -71,21 +74,33 @@ class SkeletonWriter {
   }
 
  private:
-  // At most four levels deep, since subgraphs are only marked: model, graph, node, attribute.
+  // Graph, node, attribute, and so on: subgraphs too deep inside others are only marked.
   std::string rewritten(Bytes message, Keep keep) {
     std::string out;
     if (keep == Keep::as_tensor) {
       append_varint_field(out, 1, tensors_.size());
       tensors_.push_back(message);
+      if (depth_ > 1) copy(message, kNameOnly, out);
     }
-    if (keep == Keep::as_graph) copy(message, kGraph, out);
+    if (keep == Keep::as_graph && depth_ < kMaxDepth) {
+      ++depth_;
+      copy(message, kGraph, out);
+      --depth_;
+    }
     if (keep == Keep::as_node) copy(message, kNode, out);
     if (keep == Keep::as_attribute) copy(message, kAttribute, out);
-    if (keep == Keep::as_function) copy(message, kFunction, out);
+    if (keep == Keep::as_function) {
+      ++depth_;
+      copy(message, kFunction, out);
+      --depth_;
+    }
     return out;
   }
 
+  static constexpr int kMaxDepth = 8;
+
   std::vector<Bytes>& tensors_;
+  int depth_ = 0;  // of graphs in graphs
 };
 
 // Why `file` is no model, after the walk over it has failed somewhere with `what`.

@@ -1,7 +1,7 @@
 // A model file taken apart: its tensors as views of the mapped bytes, everything else parsed by protobuf.
 //
 // Protobuf copies every field of bytes, so the file is not handed to it. A walk over the wire format rewrites the model
-// without its tensors (and without documentation, training data and the insides of subgraphs), which is small whatever
+// without its tensors (and without documentation and training data), which is small whatever
 // the size of the file, also beyond protobuf's 2 GB. In place of each tensor stands its index in `tensors`.
 #pragma once
 

@@ -1,6 +1,9 @@
 #include "engine/shape_pass.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string>
 
 #include "engine/binding.h"
 #include "engine/linear.h"
@@ -64,17 +67,46 @@ std::vector<std::shared_ptr<const Step>> shape_steps(const Graph& graph) {
   return steps;
 }
 
-std::vector<Tensor> described_inputs(const Graph& graph, const std::vector<std::int64_t>& sizes) {
+namespace {
+
+// The size that each symbolic dimension gets, see described_inputs.
+class SymbolSizes {
+ public:
+  SymbolSizes(const std::vector<std::int64_t>& sizes, const std::vector<std::int64_t>& others)
+      : sizes_(sizes), others_(others) {}
+
+  std::int64_t at(std::size_t axis, const std::string& name) {
+    const std::int64_t by_axis = sizes_[std::min(axis, sizes_.size() - 1)];
+    if (name.empty()) return by_axis;
+    const bool is_first = named_axes_.insert(axis).second;
+    const bool is_other = !is_first && !of_name_.contains(name) && next_ < others_.size();
+    return of_name_.try_emplace(name, is_other ? others_[next_++] : by_axis).first->second;
+  }
+
+ private:
+  const std::vector<std::int64_t>& sizes_;
+  const std::vector<std::int64_t>& others_;
+  std::map<std::string, std::int64_t> of_name_;
+  std::set<std::size_t> named_axes_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+std::vector<Tensor> described_inputs(const Graph& graph, const std::vector<std::int64_t>& sizes,
+                                     const std::vector<std::int64_t>& others) {
   std::vector<Tensor> inputs;
+  SymbolSizes symbols(sizes, others);
   for (ValueId id : graph.inputs) {
     const Value& value = graph.value(id);
+    const auto& names = value.declared_dim_names;
     if (!value.declared_type || !value.declared_shape) {
       inputs.emplace_back();
       continue;
     }
     Shape shape = *value.declared_shape;
     for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-      if (shape[axis] < 0) shape[axis] = sizes[std::min(axis, sizes.size() - 1)];
+      if (shape[axis] < 0) shape[axis] = symbols.at(axis, axis < names.size() ? names[axis] : std::string());
     }
     inputs.emplace_back(*value.declared_type, std::move(shape));
   }

@@ -16,8 +16,11 @@ namespace sesame::engine {
 std::vector<std::shared_ptr<const Step>> shape_steps(const Graph& graph);
 
 // Descriptions of the graph's inputs with these sizes for their symbolic dimensions, by axis, the last one for all
-// further axes; undefined where the graph declares none.
-std::vector<Tensor> described_inputs(const Graph& graph, const std::vector<std::int64_t>& sizes);
+// further axes; undefined where the graph declares none. A dimension whose name was an earlier axis' is that one's
+// size: [batch, length, length]. `others` go, one after the other, to names at an axis that had another name before:
+// lengths of two texts.
+std::vector<Tensor> described_inputs(const Graph& graph, const std::vector<std::int64_t>& sizes,
+                                     const std::vector<std::int64_t>& others = {});
 
 // Values are computed while they are small, and up to so many elements in all: a small file can claim any number of
 // large ones.

@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/graph.h"
@@ -30,9 +31,11 @@ using ProbedShape = std::vector<ProbedDim>;
 
 class ShapeProbe {
  public:
-  // Symbolic dimensions of graph inputs get sizes by their axis; fixed ones stay. Nodes without a known operator, or
-  // whose shapes depend on values, leave their outputs unknown; nothing is thrown.
-  // The graph must stay as it is and outlive the probe.
+  // Symbolic dimensions of graph inputs get sizes by their axis, or by the axis that had the same name before; fixed
+  // ones stay. Where more of the graph fits together that way, or as much, further names at an axis get sizes of their
+  // own (two texts), or axes 2 and up that of axis 1 ([batch, length, length] without names). Nodes without a known
+  // operator, or whose shapes depend on values, leave their outputs unknown; nothing is thrown. The graph must stay as
+  // it is and outlive the probe.
   explicit ShapeProbe(const Graph& graph);
 
   // The shape of a value, nothing when it is unknown.
@@ -59,6 +62,9 @@ class ShapeProbe {
   static ProbedDim symbol(std::size_t axis);
 
  private:
+  // Describes all values; how many are known.
+  std::size_t probe(std::span<const ProbedDim> symbols, std::span<const ProbedDim> others);
+
   static std::size_t index(ValueId id) { return static_cast<std::size_t>(id); }
 
   const Graph& graph_;

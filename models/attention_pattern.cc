@@ -19,6 +19,8 @@ constexpr float kLargestFill = -1000;
 
 constexpr const char* kScores = "attention scores: MatMul, scaled, with relative terms, an additive mask or a Where";
 
+constexpr const char* kMask = "a mask of the keys, [batch, 1, 1, length], or of queries and keys for all heads";
+
 class AttentionMatch {
  public:
   AttentionMatch(const Matcher& m, const ShapeProbe& probe, Mismatch& why)
@@ -26,7 +28,7 @@ class AttentionMatch {
 
   std::optional<AttentionPattern> run(const Node& softmax) {
     if (!match_scores(softmax.input(0), 1) || !match_query_and_key()) return std::nullopt;
-    if (!match_context(softmax.output(0)) || !check_mask() || !match_relative()) return std::nullopt;
+    if (!match_context(softmax.output(0)) || !match_relative() || !check_mask()) return std::nullopt;
     pattern_.scale = static_cast<float>(scale_);
     pattern_.softmax = softmax.output(0);
     return pattern_;
@@ -227,9 +229,14 @@ class AttentionMatch {
     if (pattern_.mask_meaning.kind != MaskKind::additive) {
       const bool keeps = pattern_.mask_meaning.kind == MaskKind::keep_if_true;
       pattern_.pair_mask = match_pair_mask(m_, probe_, pattern_.mask, keeps);
-      pattern_.mask_meaning.masked_queries = clears_ ? MaskedQueries::zero : MaskedQueries::uniform;
+      if (pattern_.pair_mask) {
+        pattern_.mask_meaning.masked_queries = clears_ ? MaskedQueries::zero : MaskedQueries::uniform;
+        return true;
+      }
     }
-    return pattern_.pair_mask ? true : fail(pattern_.mask, "a mask of the keys alone, [batch, 1, 1, length]");
+    pattern_.query_mask =
+        rows && !pattern_.relative && !clears_ && is_query_mask(probe_, mask_, (*rows)[0], (*rows)[1]);
+    return pattern_.query_mask ? true : fail(pattern_.mask, kMask);
   }
 
   const Matcher& m_;
@@ -244,6 +251,13 @@ class AttentionMatch {
 };
 
 }  // namespace
+
+Mask ragged_mask(const AttentionPattern& attention) {
+  if (attention.mask == kNoValue) return {};
+  Mask mask = attention.mask_meaning;
+  if (attention.query_mask) mask.kind = MaskKind::each_query;
+  return mask;
+}
 
 bool is_attention_softmax(const ShapeProbe& probe, const Node& node) {
   if (!node.is("Softmax")) return false;

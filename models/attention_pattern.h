@@ -29,7 +29,12 @@ struct AttentionPattern {
   engine::ValueId mask = engine::kNoValue;  // [batch, 1, 1, length] with any of the ones left out, unless pair_mask
   std::optional<PairMask> pair_mask;        // behind a mask of queries and keys
   Mask mask_meaning;
+  bool query_mask =
+      false;  // the mask is [batch or 1, .., length, length], and its meaning the graph's, see ragged_mask
 };
+
+// What the mask means to a RaggedBatch.
+Mask ragged_mask(const AttentionPattern& attention);
 
 // Whether the node is a softmax over attention scores: over the last axis of [batch, heads, queries, keys].
 bool is_attention_softmax(const engine::ShapeProbe& probe, const engine::Node& node);

@@ -224,7 +224,10 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item_index, std::b
     add_relative_scores(layer.relative, item.head, positions, *e_.kernels,
                         scratch + attention_scratch(sizes_.length, layer.head_dim), a);
   }
+  add_query_biases(s, ragged().position(item.first), a);
   models::attend(*e_.kernels, layer.attention, head);
+  const bool clears = s.query_biases != nullptr && encoder_.mask.masked_queries == MaskedQueries::zero_where_nan;
+  if (clears) clear_masked_queries(a);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

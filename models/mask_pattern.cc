@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -128,6 +130,32 @@ bool is_key_mask(const ShapeProbe& probe, const PlacedMask& mask, ProbedDim batc
   if (dims == squeezed({length}) && mask.axes == axes) return true;
   if (!batch.is(1)) axes.insert(axes.begin(), 0);
   return dims == squeezed({batch, length}) && mask.axes == axes;
+}
+
+bool is_query_mask(const ShapeProbe& probe, const PlacedMask& mask, ProbedDim batch, ProbedDim length) {
+  const auto& shape = probe.shape(mask.id);
+  if (!shape || length.is(1)) return false;
+  const ProbedShape dims = squeezed(*shape);
+  if (dims == ProbedShape{length, length} && mask.axes == std::vector<std::size_t>{2, 3}) return true;
+  return !batch.is(1) && dims == ProbedShape{batch, length, length} && mask.axes == std::vector<std::size_t>{0, 2, 3};
+}
+
+ValueId add_query_mask(engine::Graph& graph, ValueId mask, const Mask& meaning, std::vector<Node>& nodes) {
+  if (meaning.kind == MaskKind::additive) return mask;
+  const std::string name = graph.value(mask).name + "/scores";
+  // Added to a score, the lowest number leaves nothing of it, as if it had replaced it.
+  const float fill = std::isinf(meaning.fill) ? meaning.fill : std::numeric_limits<float>::lowest();
+  const ValueId dropped = graph.add_constant(name + "/fill", Tensor::scalar(fill));
+  const ValueId kept = graph.add_constant(name + "/kept", Tensor::scalar(0.0f));
+  Node node;
+  node.op = "Where";
+  node.version = 9;
+  node.name = name;
+  node.inputs = {mask, dropped, kept};
+  if (meaning.kind == MaskKind::keep_if_true) std::swap(node.inputs[1], node.inputs[2]);
+  node.outputs = {graph.add_value(name)};
+  nodes.push_back(node);
+  return node.outputs[0];
 }
 
 std::optional<PairMask> match_pair_mask(const Matcher& m, const ShapeProbe& probe, ValueId id, bool keeps) {

@@ -8,6 +8,7 @@
 #include "engine/graph.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/shape_probe.h"
+#include "models/ragged.h"
 
 namespace sesame::models {
 
@@ -28,6 +29,16 @@ PlacedMask mask_source(const engine::Matcher& m, const engine::ShapeProbe& probe
 // Whether the mask varies along the keys and at most over the batch.
 bool is_key_mask(const engine::ShapeProbe& probe, const PlacedMask& mask, engine::ProbedDim batch,
                  engine::ProbedDim length);
+
+// Whether the mask varies along queries and keys, and at most over the batch: its values are [batch or
+// 1][length][length].
+bool is_query_mask(const engine::ShapeProbe& probe, const PlacedMask& mask, engine::ProbedDim batch,
+                   engine::ProbedDim length);
+
+// The float mask of MaskKind::each_query for a mask of queries and keys with this meaning; a node is added for one of
+// bools.
+engine::ValueId add_query_mask(engine::Graph& graph, engine::ValueId mask, const Mask& meaning,
+                               std::vector<engine::Node>& nodes);
 
 // A mask of pairs: steps(mask of keys * the same mask of queries), or And in place of the product, where the steps
 // work on each element alone.

@@ -28,6 +28,7 @@ T* take(std::byte*& memory, std::size_t count) {
 float bias_at(const Mask& mask, const engine::Tensor& values, std::size_t index) {
   switch (mask.kind) {
     case MaskKind::none:
+    case MaskKind::each_query:
       return 0;
     case MaskKind::additive:
       return values.data<float>()[index];
@@ -64,8 +65,11 @@ RaggedBatch& RaggedBatch::lay_out(std::byte* memory, std::size_t batch, std::siz
 void RaggedBatch::lay_out_sequence(std::size_t b, const Mask& mask, const engine::Tensor& values, Queries queries) {
   Sequence s;
   s.begin = rows_;
+  const bool by_query = mask.kind == MaskKind::each_query;
+  const std::size_t one = by_query ? length_ * length_ : length_;
   // Of shape [.., length] with ones before, it is every sequence's.
-  const bool shared = !values || values.size() == static_cast<std::int64_t>(length_);
+  const bool shared = !values || values.size() == static_cast<std::int64_t>(one);
+  if (by_query) s.query_biases = values.data<float>() + (shared ? 0 : b * one);
   const std::size_t row_of_mask = shared ? 0 : b * length_;
   float* bias = biases_ + b * length_;
   float largest = -std::numeric_limits<float>::infinity();

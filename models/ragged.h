@@ -18,6 +18,7 @@ enum class MaskKind {
   additive,      // float, added to the scores
   drop_if_true,  // bool: where true, the score is replaced by `fill`
   keep_if_true,  // bool: where false, the score is replaced by `fill`
+  each_query,    // float [batch or 1][queries][keys], added to the scores: every position is a key
 };
 
 // What a position that the mask drops has for a context of its own, when its output is asked for.
@@ -43,6 +44,7 @@ struct Sequence {
   bool flat = false;            // every score was replaced by the same number: attention is uniform; all are masked
   bool empty = false;           // the mask adds -infinity everywhere
   const float* bias = nullptr;  // [keys], added to the scores of every query, or null
+  const float* query_biases = nullptr;  // [length][length], of MaskKind::each_query: every row a position
 };
 
 // Which positions need a row beyond the keys.
@@ -53,7 +55,8 @@ class RaggedBatch {
   // Bytes of memory that lay_out needs for `batch` sequences of up to `length` positions.
   static std::size_t bytes(std::size_t batch, std::size_t length);
 
-  // Lays the batch out in `memory`. `mask` is undefined, [batch, .., length] or [.., length] with ones between.
+  // Lays the batch out in `memory`. `mask_values` is undefined, [batch, .., length] or [.., length] with ones between,
+  // or MaskKind::each_query's, which is to stay where it is.
   // A position whose additive bias is over 1000 below the sequence's largest contributes exp(-1000 + ..) = 0 and is
   // dropped; so is one that a bool mask drops, whose fill is below -1000. A sequence that would keep nothing keeps
   // everything, as the graph's softmax over equal numbers does; where all of it is -infinity the answer is NaN.

@@ -166,7 +166,7 @@ class ChainRecogniser {
     encoder.embeddings = make_embeddings(graph_, embeddings);
     for (const LayerPattern& layer : chain) encoder.layers.push_back(make_layer(graph_, layer, attention_, shared_));
     encoder.hidden = attention.heads * attention.head_dim;
-    encoder.mask = attention.mask == kNoValue ? Mask{} : attention.mask_meaning;
+    encoder.mask = ragged_mask(attention);
 
     Node node;
     node.op = "Encoder";
@@ -176,9 +176,7 @@ class ChainRecogniser {
       node.inputs.push_back(addend.input);
       limit_positions(probe_, addend.table, addend.input, report);
     }
-    if (attention.mask != kNoValue) {
-      node.inputs.push_back(attention.pair_mask ? add_key_mask(graph_, *attention.pair_mask, added_) : attention.mask);
-    }
+    if (attention.mask != kNoValue) node.inputs.push_back(mask_input(attention));
     if (embeddings.factor != kNoValue) node.inputs.push_back(embeddings.factor);
     const ValueId hidden = chain.back().output;
     const Node* first_row = first_row_reader(m_, hidden);
@@ -188,6 +186,12 @@ class ChainRecogniser {
     for (std::string& line : encoder.describe()) report.structs.push_back(std::move(line));
     node.step = std::make_shared<EncoderStep>(std::move(encoder));
     replacements_.emplace_back(static_cast<std::size_t>(m_.uses().producer_index(output)), std::move(node));
+  }
+
+  ValueId mask_input(const AttentionPattern& attention) {
+    if (attention.pair_mask) return add_key_mask(graph_, *attention.pair_mask, added_);
+    if (attention.query_mask) return add_query_mask(graph_, attention.mask, attention.mask_meaning, added_);
+    return attention.mask;
   }
 
   Graph& graph_;

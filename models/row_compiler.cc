@@ -80,7 +80,8 @@ class RowCompiler {
     }
     add_attentions(precision);
     if (!add_outputs(why)) return std::nullopt;
-    region_.encoder.mask = attentions_[0].mask == kNoValue ? Mask{} : attentions_[0].mask_meaning;
+    region_.encoder.mask = ragged_mask(attentions_[0]);
+    region_.mask = attentions_[0].mask_meaning;
     if (attentions_[0].mask != kNoValue) region_.inputs.push_back(attentions_[0].mask);
     for (const auto& [id, placed] : placed_) region_.inside.insert(id);
     for (const AttentionPattern& a : attentions_) region_.inside.insert(a.softmax);

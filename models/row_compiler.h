@@ -19,7 +19,8 @@ namespace sesame::models {
 // A part of a graph as an encoder, with what its step reads and writes there.
 struct RowRegion {
   RowEncoder encoder;
-  std::vector<engine::ValueId> inputs;  // the mask last, when there is one
+  std::vector<engine::ValueId> inputs;  // the mask last, when there is one: as the graph has it
+  Mask mask;                            // what it means there
   std::vector<engine::ValueId> outputs;
   std::set<engine::ValueId> inside;  // what its nodes make, softmaxes among it
 };

@@ -173,7 +173,10 @@ void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t i
     }
     return;
   }
+  add_query_biases(s, ragged.position(found.first), a);
   models::attend(*e.kernels, attention.precision, {.floats = a});
+  const bool clears = s.query_biases != nullptr && encoder_.mask.masked_queries == MaskedQueries::zero_where_nan;
+  if (clears) clear_masked_queries(a);
 }
 
 }  // namespace sesame::models

@@ -66,7 +66,8 @@ void check_row_input(bool is_table, std::size_t width, const Tensor& input, cons
 }
 
 void check_key_mask(MaskKind kind, const Tensor& mask, const InputSizes& sizes) {
-  const DType type = kind == MaskKind::additive ? DType::f32 : DType::boolean;
+  const bool by_query = kind == MaskKind::each_query;
+  const DType type = kind == MaskKind::additive || by_query ? DType::f32 : DType::boolean;
   if (mask.type() != type) {
     throw Error("mask: expected " + std::string(name(type)) + ", found " + std::string(name(mask.type())));
   }
@@ -76,9 +77,11 @@ void check_key_mask(MaskKind kind, const Tensor& mask, const InputSizes& sizes) 
   };
   const auto batch = static_cast<std::int64_t>(sizes.batch), length = static_cast<std::int64_t>(sizes.length);
   const engine::Shape dims = squeezed(mask.shape());
+  engine::Shape own = {length}, all = {batch, length};
+  if (by_query) own.push_back(length), all.push_back(length);
   const bool along_keys = mask.rank() > 0 && mask.shape().back() == length;
-  if (!along_keys || (dims != squeezed({length}) && dims != squeezed({batch, length}))) {
-    throw Error("mask: expected " + to_string({batch, length}) + " values, found " + to_string(mask.shape()));
+  if (!along_keys || (dims != squeezed(own) && dims != squeezed(all))) {
+    throw Error("mask: expected " + to_string(all) + " values, found " + to_string(mask.shape()));
   }
 }
 

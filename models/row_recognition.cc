@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "models/mask_pattern.h"
 #include "models/row_compiler.h"
 #include "models/row_encoder_step.h"
 
@@ -54,6 +55,9 @@ void replace(Graph& graph, RowRegion region, const std::string& name) {
   node.domain = engine::kSesame;
   node.name = name;
   node.inputs = std::move(region.inputs);
+  if (region.encoder.mask.kind == MaskKind::each_query) {
+    node.inputs.back() = add_query_mask(graph, node.inputs.back(), region.mask, graph.nodes);
+  }
   node.outputs = std::move(region.outputs);
   node.step = std::make_shared<RowEncoderStep>(std::move(region.encoder));
   graph.nodes.push_back(std::move(node));

@@ -1,6 +1,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/normal_forms/linear.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/normal_forms/normal_forms.h"
 
@@ -24,6 +25,11 @@ bool is_matrix(const Graph& graph, ValueId id) {
 
 std::optional<Product> match_product(const Matcher& m, const Node& node) {
   const Graph& graph = m.graph();
+  if (node.is("Linear", kSesame)) {
+    const bool plain = node.inputs.size() == 2 && is_matrix(graph, node.input(1));
+    if (!plain || node.attributes.all().size() > node.attributes.has("transposed")) return std::nullopt;
+    return Product{node.input(0), node.input(1), kNoValue, node.attributes.has("transposed")};
+  }
   if (node.is("MatMul") && node.inputs.size() == 2) {
     if (node.input(0) == kNoValue || graph.is_constant(node.input(0)) || !is_matrix(graph, node.input(1)))
       return std::nullopt;
@@ -52,6 +58,12 @@ Node linear_node(const Product& product, std::string name, ValueId output) {
 }
 
 }  // namespace
+
+std::optional<Node> as_linear(const Matcher& m, const Node& node) {
+  const std::optional<Product> product = match_product(m, node);
+  if (!product) return std::nullopt;
+  return linear_node(*product, node.name, node.output(0));
+}
 
 void form_linears(Graph& graph) {
   const Matcher m(graph);

@@ -110,10 +110,12 @@ void to_normal_forms(Graph& graph) {
       fold_constants(graph);  // a transposed weight was an attribute of the fused product
       merge_common_nodes(graph);
     }
+    if (multiply_einsums(graph)) fold_constants(graph);
     form_layernorms(graph);
     form_gelus(graph);
     if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
     if (sink_row_reshapes(graph)) fold_constants(graph);
+    spread_conditions(graph);
     if (sink_expands(graph)) merge_common_nodes(graph);
   } else {
     form_layernorms(graph, LayerNormForm::steps);
@@ -121,6 +123,7 @@ void to_normal_forms(Graph& graph) {
   form_linears(graph);
   anchor_shapes(graph);
   merge_common_nodes(graph);  // what layers make of their inputs' shapes is the same now
+  part_projections(graph);
 }
 
 }  // namespace sesame::engine

@@ -53,10 +53,18 @@ void form_layernorms(Graph& graph, LayerNormForm form = LayerNormForm::fused);
 // x * 0.5 * (1 + erf(x / sqrt 2)), in any order of the factors, and the tanh approximation of it.
 void form_gelus(Graph& graph);
 
+// An Einsum that is a product of matrices, of two activations or by a constant, becomes MatMul with what Transpose and
+// Reshape it takes. Returns whether there was any.
+bool multiply_einsums(Graph& graph);
+
 // A Reshape that keeps the last axis moves behind what works on each row alone (products by constant matrices, sums,
 // activations, norms), where it meets the Reshape that takes it back: TensorFlow multiplies [batch * length, hidden].
 // Returns whether anything changed.
 bool sink_row_reshapes(Graph& graph);
+
+// And with a condition that holds at every position becomes an Expand of the other operand: torch asks whether a
+// query's position is at least 0. Returns whether there was any.
+bool spread_conditions(Graph& graph);
 
 // An Expand moves behind what works on each element alone, where nothing is gained by doing that on more of them: masks
 // are then made from what they are given, [batch, length], and spread out last. Returns whether anything changed.
@@ -66,6 +74,11 @@ bool sink_expands(Graph& graph);
 // by a matrix, or by one for each group; transposes move behind what works on each element alone, and meet. Returns
 // whether there was any.
 bool multiply_pointwise_convolutions(Graph& graph);
+
+// A Linear whose result is only read in parts (queries, keys and values side by side, in whatever order of parts and
+// heads, behind Split, Slice, Gather, Reshape and Transpose) becomes a Linear for each part, with its columns alone.
+// Returns whether there was any.
+bool part_projections(Graph& graph);
 
 // Elementwise operators and LayerNorms that only lead to each other, with the (de)quantizations around them, become one
 // step each (steps/row_program.h), with the bits that they have. For what recognition has left, so after it: they are

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/normal_forms/emitter.h"
+#include "engine/normal_forms/linear.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/normal_forms/normal_forms.h"
 #include "engine/shape_probe.h"
@@ -77,16 +78,40 @@ class Sinking {
     return std::find(dims.begin(), dims.end(), 0) == dims.end();
   }
 
-  // Records a Reshape that keeps the last axis; merges it with the one before. True when nothing is left of it.
+  // Whether the Reshape folds leading axes of what is no fold itself: that has rows, which would be lost.
+  bool folds_rows(const Node& node) const {
+    const auto from = shape(node.input(0)), to = shape(node.output(0));
+    return !reshaped_.contains(node.input(0)) && from && to && from->size() > to->size();
+  }
+
+  // [batch, length, heads, head_dim] that becomes [batch * length, hidden] at once goes through [batch, length, hidden].
+  void join_heads_first(Node& node) {
+    const auto from = shape(node.input(0)), to = shape(node.output(0));
+    if (!from || !to || from->size() != 4 || to->size() != 2 || !says_all(node.input(1))) return;
+    const ProbedShape& f = *from;
+    const ProbedDim width{f[2].first * f[3].first, f[2].second * f[3].second};
+    const bool joins = width.is_constant() && (*to)[1] == width && (*to)[0].first == f[0].first * f[1].first &&
+                       (*to)[0].second == f[0].second * f[1].second;
+    if (!joins || width.first < 1) return;
+    Emitter e(graph_, nodes_, graph_.value(node.output(0)).name);
+    node.inputs[0] = e.emit("Reshape", kVersion,
+                            {node.input(0), e.constant(Tensor::of<std::int64_t>({3}, {0, 0, width.first}))});
+    made_[node.input(0)] = {f[0], f[1], width};
+    changed_ = true;
+  }
+
+  // Merges a Reshape with the one before; records one that keeps the last axis. True when nothing is left of it.
   bool take_reshape(Node& node) {
     if (node.inputs.size() != 2 || node.output(0) == kNoValue || node.attributes.integer("allowzero", 0) != 0)
       return false;
-    const auto before = reshaped_.find(node.input(0));
-    if (before != reshaped_.end() && says_all(node.input(1))) {
-      node.inputs[0] = before->second.rows;
+    const auto before = source_.find(node.input(0));
+    if (before != source_.end() && says_all(node.input(1)) && !folds_rows(node)) {
+      node.inputs[0] = before->second;
       changed_ = true;
     }
+    join_heads_first(node);
     const ValueId x = node.input(0), y = node.output(0);
+    source_[y] = x;
     const auto from = shape(x), to = shape(y);
     if (!from || !to) return false;
     if (*from == *to && !m_.uses().is_graph_output(y)) {
@@ -129,6 +154,7 @@ class Sinking {
       const Tensor& w = graph_.constant(node.input(1));
       return node.inputs.size() == 2 && is_row(node.input(0)) && w && w.rank() == 2 && w.size() > 0;
     }
+    if (node.is("Gemm")) return node.inputs.size() >= 2 && is_row(node.input(0)) && as_linear(m_, node).has_value();
     const std::int64_t last = static_cast<std::int64_t>(shape(node.input(0)) ? shape(node.input(0))->size() : 0) - 1;
     const std::int64_t axis = node.attributes.integer("axis", -1);
     return node.is("LayerNormalization") && node.outputs.size() == 1 && (axis == -1 || axis == last) &&
@@ -143,7 +169,7 @@ class Sinking {
     const Reshaped reshaped = *common;
     const auto result = shape(node.output(0));
     if (!result || result->empty() || !result->back().is_constant() || result->back().first < 1) return false;
-    Node moved = node;
+    Node moved = node.is("Gemm") ? *as_linear(m_, node) : node;  // Gemm has no rows of rows
     for (ValueId& id : moved.inputs) {
       if (const auto it = reshaped_.find(id); it != reshaped_.end()) id = it->second.rows;
     }
@@ -164,6 +190,7 @@ class Sinking {
     }
     e.emit_to(output, "Reshape", kVersion, {rows, target});
     made_[rows] = rows_shape;
+    source_[output] = rows;
     reshaped_[output] = {rows, target, rows_shape};
     changed_ = true;
     return true;
@@ -174,6 +201,7 @@ class Sinking {
   const ShapeProbe probe_;
   std::vector<ValueId> alias_;
   std::vector<Node> nodes_;
+  std::map<ValueId, ValueId> source_;  // of what a Reshape makes
   std::map<ValueId, Reshaped> reshaped_;
   std::map<ValueId, ProbedShape> made_;
   bool changed_ = false;

@@ -1,5 +1,8 @@
 #include "engine/shape_probe.h"
 
+#include <numeric>
+#include <vector>
+
 #include "tests/catch.h"
 #include "tests/support/small_graph.h"
 
@@ -32,7 +35,9 @@ TEST_CASE("What is computed from shapes is known with its values") {
   const ShapeProbe probe(g.graph);
   CHECK(*probe.shape(positions) == ProbedShape{kLength});
   REQUIRE(probe.follows_from_shapes(positions));
-  CHECK(to_int64s(probe.value(positions)) == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6});
+  std::vector<std::int64_t> ascending(static_cast<std::size_t>(kLength.second));
+  std::iota(ascending.begin(), ascending.end(), 0);
+  CHECK(to_int64s(probe.value(positions)) == ascending);
 }
 
 TEST_CASE("What follows from shapes is computed at any size, and what stays is told from what moves") {

@@ -107,7 +107,7 @@ TEST_CASE("A score that is replaced by a small number still counts") {
 }
 
 // Graphs whose mask is replaced by an input of another shape.
-TEST_CASE("A mask that is not of the keys alone stays unfused") {
+TEST_CASE("A mask that is not of keys, or of queries and keys, stays unfused") {
   using engine::Shape;
   // The mask is the sum of a new input's values, each placed by an Unsqueeze of these axes.
   const auto with_mask = [](const Shape& declared, const std::vector<std::vector<std::int64_t>>& placements) {
@@ -140,11 +140,11 @@ TEST_CASE("A mask that is not of the keys alone stays unfused") {
     graph.nodes[at].inputs[mask_is_right ? 1 : 0] = sum;
     return match(graph).pattern.has_value();
   };
-  CHECK(with_mask({-1, -1}, {{1, 2}}));                // [batch, 1, 1, length]
-  CHECK(with_mask({-1, -1}, {{1, 2}, {1, 2}}));        // likewise
-  CHECK_FALSE(with_mask({-1, -1}, {{1, 3}}));          // [batch, 1, length, 1]: of the queries
-  CHECK_FALSE(with_mask({-1, -1}, {{1, 2}, {1, 3}}));  // [batch, 1, queries, keys]
-  CHECK_FALSE(with_mask({4, 1, 1}, {{0}}));            // of the heads
+  CHECK(with_mask({-1, -1}, {{1, 2}}));          // [batch, 1, 1, length]
+  CHECK(with_mask({-1, -1}, {{1, 2}, {1, 2}}));  // likewise
+  CHECK_FALSE(with_mask({-1, -1}, {{1, 3}}));    // [batch, 1, length, 1]: of the queries
+  CHECK(with_mask({-1, -1}, {{1, 2}, {1, 3}}));  // [batch, 1, queries, keys]
+  CHECK_FALSE(with_mask({4, 1, 1}, {{0}}));      // of the heads
 }
 
 TEST_CASE("Probabilities that others read, or that are an output, stay unfused") {

@@ -14,9 +14,9 @@ namespace sesame::models {
 
 struct EncoderStyle {
   enum class Norm { post, pre, none };
-  enum class Projection { separate, split, convolution };
-  enum class Scores { divided, divided_query, sdpa, sdpa_from_shape, batched };
-  enum class MaskIs { additive, expanded, where, sdpa_bool, none };
+  enum class Projection { separate, split, convolution, by_part, by_head };
+  enum class Scores { divided, divided_query, sdpa, sdpa_from_shape, batched, einsum };
+  enum class MaskIs { additive, expanded, where, sdpa_bool, none, pairs, pairs_bool, causal, always_true };
 
   Norm norm = Norm::post;
   Projection projection = Projection::separate;
@@ -29,6 +29,8 @@ struct EncoderStyle {
   std::int64_t groups = 1;    // of convolutions
   bool split_slices = false;  // Slice in place of Split
   std::int64_t type_id_rows = 0;
+  bool folds_rows = false;  // Linears are Gemms of [batch * length, ..]
+  bool choices = false;     // ids and mask are [batch, choices, length]
 };
 
 class EncoderGraph {
@@ -36,8 +38,16 @@ class EncoderGraph {
   static constexpr std::int64_t kHidden = 24, kHeads = 3, kDim = 8, kFfn = 40, kVocab = 50, kPositions = 40;
 
   explicit EncoderGraph(EncoderStyle style, int layers = 2) : s_(style), g_(17) {
-    ids_ = g_.input("input_ids", {-1, -1}, engine::DType::i64);
-    if (s_.mask != EncoderStyle::MaskIs::none) mask_input_ = g_.input("attention_mask", {-1, -1}, engine::DType::i64);
+    const engine::Shape symbols(s_.choices ? 3 : 2, -1);
+    ids_ = g_.input("input_ids", symbols, engine::DType::i64);
+    if (s_.mask != EncoderStyle::MaskIs::none) {
+      mask_input_ = g_.input("attention_mask", has_pairs() ? engine::Shape(3, -1) : symbols, engine::DType::i64);
+    }
+    if (s_.choices) {
+      const ValueId shape = g_.node("Concat", {g_.ints({-1}), dim(ids_, 2)}, {{"axis", std::int64_t{0}}});
+      ids_ = g_.node("Reshape", {ids_, shape});
+      mask_input_ = g_.node("Reshape", {mask_input_, shape});
+    }
     mask_ = make_mask();
     engine::ValueId h = embed();
     for (int i = 0; i < layers; ++i) h = layer(h);
@@ -65,6 +75,12 @@ class EncoderGraph {
 
   ValueId weight(engine::Shape shape) { return g_.constant(test::random_floats(std::move(shape), ++seed_, 0.3f)); }
   ValueId linear(ValueId x, std::int64_t in, std::int64_t out) {
+    if (s_.folds_rows) {
+      const ValueId rows = g_.node("Reshape", {x, g_.ints({-1, in})});
+      const ValueId y = g_.node("Gemm", {rows, weight({out, in}), weight({out})}, {{"transB", std::int64_t{1}}});
+      return g_.node("Reshape",
+                     {y, g_.node("Concat", {dim(x, 0), dim(x, 1), g_.ints({out})}, {{"axis", std::int64_t{0}}})});
+    }
     return g_.node("Add", {weight({out}), g_.node("MatMul", {x, weight({in, out})})});
   }
   ValueId norm(ValueId x) {
@@ -91,6 +107,7 @@ class EncoderGraph {
   ValueId make_mask() {
     using MaskIs = EncoderStyle::MaskIs;
     if (s_.mask == MaskIs::none) return engine::kNoValue;
+    if (has_pairs() || s_.mask == MaskIs::causal || s_.mask == MaskIs::always_true) return make_pair_mask();
     const ValueId rows = g_.node("Unsqueeze", {mask_input_, g_.ints({1, 2})});
     const auto to = [&](ValueId x, std::int64_t type) { return g_.node("Cast", {x}, {{"to", type}}); };
     const float lowest = std::numeric_limits<float>::lowest();
@@ -107,6 +124,31 @@ class EncoderGraph {
     }
     const ValueId inverted = g_.node("Sub", {g_.scalar(1), to(g_.node("Expand", {rows, shape}), 1)});
     return g_.node("Where", {to(inverted, 9), g_.scalar(lowest), inverted});
+  }
+
+  bool has_pairs() const {
+    return s_.mask == EncoderStyle::MaskIs::pairs || s_.mask == EncoderStyle::MaskIs::pairs_bool;
+  }
+
+  // Of queries and keys, [batch, 1, length, length].
+  ValueId make_pair_mask() {
+    using MaskIs = EncoderStyle::MaskIs;
+    const float infinity = std::numeric_limits<float>::infinity();
+    const auto to = [&](ValueId x, std::int64_t type) { return g_.node("Cast", {x}, {{"to", type}}); };
+    if (s_.mask == MaskIs::pairs) {
+      const ValueId pairs = to(g_.node("Unsqueeze", {mask_input_, g_.ints({1})}), 1);
+      return g_.node("Mul", {g_.node("Sub", {g_.scalar(1), pairs}), g_.scalar(std::numeric_limits<float>::lowest())});
+    }
+    if (s_.mask == MaskIs::pairs_bool) return to(g_.node("Unsqueeze", {mask_input_, g_.ints({1})}), 9);
+    const auto number = [&](std::int64_t n) { return g_.constant(engine::Tensor::scalar<std::int64_t>(n)); };
+    const ValueId length = g_.node("Squeeze", {dim(ids_, 1), g_.ints({0})});
+    const ValueId places = g_.node("Range", {number(0), length, number(1)});
+    const ValueId queries = g_.node("Unsqueeze", {places, g_.ints({0, 1, 3})});
+    const ValueId keys = g_.node("Unsqueeze", {places, g_.ints({0, 1, 2})});
+    const ValueId allowed = s_.mask == MaskIs::causal ? g_.node("LessOrEqual", {keys, queries})
+                                                      : g_.node("GreaterOrEqual", {queries, number(0)});
+    const ValueId real = to(g_.node("Unsqueeze", {mask_input_, g_.ints({1, 2})}), 9);
+    return g_.node("Where", {g_.node("And", {allowed, real}), g_.scalar(0), g_.scalar(-infinity)});
   }
 
   ValueId layer(ValueId h) {
@@ -146,6 +188,7 @@ class EncoderGraph {
       return {q, k, convolution(channels)};
     }
     const ValueId all = linear(x, kHidden, 3 * kHidden);
+    if (has_heads()) return packed_heads(x, all);
     if (!s_.split_slices)
       return g_.nodes("Split", {all, g_.ints({kHidden, kHidden, kHidden})}, 3, {{"axis", std::int64_t{-1}}});
     std::vector<ValueId> parts;
@@ -153,6 +196,30 @@ class EncoderGraph {
       parts.push_back(g_.node("Slice", {all, g_.ints({i * kHidden}), g_.ints({(i + 1) * kHidden}), g_.ints({2})}));
     }
     return parts;
+  }
+
+  // Whether projections come as heads, [batch, heads, length, dim].
+  bool has_heads() const {
+    return s_.projection == EncoderStyle::Projection::by_part || s_.projection == EncoderStyle::Projection::by_head;
+  }
+
+  // [batch, length, 3, heads, dim], turned and picked; or [batch, length, heads, 3 dim], turned and split.
+  std::vector<ValueId> packed_heads(ValueId x, ValueId all) {
+    const bool by_part = s_.projection == EncoderStyle::Projection::by_part;
+    const ValueId parts = by_part ? g_.ints({3, kHeads, kDim}) : g_.ints({kHeads, 3 * kDim});
+    const ValueId shape = g_.node("Concat", {dim(x, 0), dim(x, 1), parts}, {{"axis", std::int64_t{0}}});
+    const ValueId heads = g_.node("Reshape", {all, shape});
+    if (!by_part) {
+      return g_.nodes("Split", {transpose(heads, {0, 2, 1, 3}), g_.ints({kDim, kDim, kDim})}, 3,
+                      {{"axis", std::int64_t{-1}}});
+    }
+    const ValueId turned = transpose(heads, {2, 0, 3, 1, 4});
+    std::vector<ValueId> picked;
+    for (std::int64_t i = 0; i < 3; ++i) {
+      picked.push_back(
+          g_.node("Gather", {turned, g_.constant(engine::Tensor::scalar(i))}, {{"axis", std::int64_t{0}}}));
+    }
+    return picked;
   }
 
   // Of [batch, hidden, length], turned back.
@@ -164,9 +231,11 @@ class EncoderGraph {
 
   // [batch, heads, length, dim] of [batch, length, hidden]
   ValueId heads(ValueId x, List perm) {
+    if (has_heads()) return perm == List{0, 2, 1, 3} ? x : transpose(x, {0, 1, 3, 2});
     const ValueId shape =
         g_.node("Concat", {dim(x, 0), dim(x, 1), g_.ints({kHeads, kDim})}, {{"axis", std::int64_t{0}}});
-    return transpose(g_.node("Reshape", {x, shape}), std::move(perm));
+    const ValueId parts = g_.node("Reshape", {x, shape});
+    return perm == List{0, 1, 2, 3} ? parts : transpose(parts, std::move(perm));
   }
 
   ValueId attention(ValueId x) {
@@ -174,7 +243,9 @@ class EncoderGraph {
     const ValueId scores = masked(score(qkv[0], qkv[1]));
     ValueId p = g_.node("Softmax", {scores}, {{"axis", std::int64_t{-1}}});
     if (s_.guards_nan) p = g_.node("Where", {g_.node("IsNaN", {p}), g_.scalar(0), p});
-    const ValueId context = transpose(g_.node("MatMul", {p, heads(qkv[2], {0, 2, 1, 3})}), {0, 2, 1, 3});
+    const bool sums = s_.scores == EncoderStyle::Scores::einsum;
+    const ValueId context = sums ? einsum("bnqk,bknd->bqnd", p, heads(qkv[2], {0, 1, 2, 3}))
+                                 : transpose(g_.node("MatMul", {p, heads(qkv[2], {0, 2, 1, 3})}), {0, 2, 1, 3});
     const ValueId shape = g_.node("Concat", {dim(x, 0), dim(x, 1), g_.ints({kHidden})}, {{"axis", std::int64_t{0}}});
     return g_.node("Reshape", {context, shape});
   }
@@ -182,6 +253,10 @@ class EncoderGraph {
   ValueId score(ValueId q, ValueId k) {
     using Scores = EncoderStyle::Scores;
     const float root = std::sqrt(static_cast<float>(kDim));
+    if (s_.scores == Scores::einsum) {
+      const ValueId scores = einsum("bqnd,bknd->bnqk", heads(q, {0, 1, 2, 3}), heads(k, {0, 1, 2, 3}));
+      return g_.node("Div", {scores, g_.scalar(root)});
+    }
     if (s_.scores == Scores::divided_query) q = g_.node("Div", {q, g_.scalar(root)});
     const ValueId queries = heads(q, {0, 2, 1, 3});
     if (s_.scores == Scores::divided) {
@@ -192,6 +267,10 @@ class EncoderGraph {
     const ValueId keys = heads(k, {0, 2, 1, 3});
     const ValueId turned = s_.scores == Scores::batched ? turn_batched(keys) : transpose(keys, {0, 1, 3, 2});
     return g_.node("MatMul", {g_.node("Mul", {queries, half}), g_.node("Mul", {turned, half})});
+  }
+
+  ValueId einsum(const char* equation, ValueId a, ValueId b) {
+    return g_.node("Einsum", {a, b}, {{"equation", std::string(equation)}});
   }
 
   // sqrt(1 / sqrt(dim)), dim taken from the queries' shape.
@@ -214,6 +293,9 @@ class EncoderGraph {
 
   ValueId masked(ValueId scores) {
     if (s_.mask == EncoderStyle::MaskIs::none) return scores;
+    if (s_.mask == EncoderStyle::MaskIs::pairs_bool) {
+      return g_.node("Where", {mask_, scores, g_.scalar(std::numeric_limits<float>::lowest())});
+    }
     if (s_.mask != EncoderStyle::MaskIs::where) return g_.node("Add", {scores, mask_});
     const ValueId spread = g_.node("Expand", {mask_, g_.node("Shape", {scores})});
     return g_.node("Where", {spread, g_.scalar(std::numeric_limits<float>::lowest()), scores});

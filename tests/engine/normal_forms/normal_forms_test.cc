@@ -105,10 +105,25 @@ TEST_CASE("A dimension that is an input's several times is taken from it") {
 TEST_CASE("A shape that no input has stays where it is") {
   SmallGraph g;
   const ValueId x = g.input("x", {-1, -1});
-  const ValueId flat = g.node("Reshape", {x, g.constant(Tensor::of<std::int64_t>({1}, {-1}))});
-  g.output(g.node("Shape", {flat}));
+  const ValueId shorter = g.node("Slice", {x, g.ints({1}), g.ints({100}), g.ints({1})});
+  g.output(g.node("Shape", {shorter}));
   anchor_shapes(g.graph);
-  CHECK(g.graph.nodes.back().inputs[0] == flat);
+  CHECK(g.graph.nodes.back().inputs[0] == shorter);
+}
+
+TEST_CASE("A dimension that is the product of two of an input's is taken from them, and part of a shape alone") {
+  SmallGraph g(15);
+  const ValueId x = g.input("x", {-1, -1, -1});
+  g.output(g.node("Shape", {g.node("Flatten", {x}, {{"axis", std::int64_t{2}}})}));
+  g.output(g.node("Shape", {g.node("Transpose", {x}, {{"perm", std::vector<std::int64_t>{2, 0, 1}}})},
+                  {{"start", std::int64_t{1}}, {"end", std::int64_t{-1}}}));
+  anchor_shapes(g.graph);
+  remove_dead_nodes(g.graph);
+  CHECK(count(g.graph, "Flatten") == 0);
+  CHECK(count(g.graph, "Transpose") == 0);
+  const auto got = run(g.graph, {random_floats({3, 5, 4}, 1)});
+  CHECK(to_int64s(got[0]) == std::vector<std::int64_t>{15, 4});
+  CHECK(to_int64s(got[1]) == std::vector<std::int64_t>{3});
 }
 
 TEST_CASE("Nodes without inputs are refused by name, or pass through to the plan that does") {

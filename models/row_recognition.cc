@@ -101,18 +101,10 @@ bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>
   return false;
 }
 
-// Whether scales depend on all rows of a tensor: then none may be left out, padding included.
-bool quantizes_tensors(const Graph& graph) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
-    return node.op.find("Quantize") != std::string::npos || node.op.find("Integer") != std::string::npos;
-  });
-}
-
 }  // namespace
 
 void recognise_row_encoders(Graph& graph, AttentionPrecision precision, std::vector<LoneAttention>& alone,
                             Recognition& report) {
-  if (quantizes_tensors(graph)) return;
   std::set<ValueId> wanted;
   for (const LoneAttention& each : alone) wanted.insert(each.softmax);
   while (!wanted.empty() && recognise_one(graph, precision, wanted, alone, report)) {

@@ -8,6 +8,7 @@
 #include "engine/operators/elementwise.h"
 #include "engine/operators/quantization.h"
 #include "engine/operators/registry.h"
+#include "engine/quantized_node.h"
 
 namespace sesame::engine {
 
@@ -53,18 +54,20 @@ struct PairParameters {
   std::int32_t a_zero, b_zero, y_zero;
 };
 
-// round(a * ra + (b * rb + z - (ra * za + rb * zb))), r = scale / scale of the result.
+// The sum's arithmetic: engine/quantized_node.h.
 class QuantizedSum {
  public:
-  QuantizedSum(const PairParameters& p) : ra_(p.a_scale / p.y_scale), rb_(p.b_scale / p.y_scale) {
-    const float zeros = ra_ * static_cast<float>(p.a_zero) + rb_ * static_cast<float>(p.b_zero);
-    fixed_ = static_cast<float>(p.y_zero) - zeros;
+  QuantizedSum(const PairParameters& p)
+      : sum_(byte_sum(p.a_scale, p.a_zero, p.b_scale, p.b_zero, p.y_scale, p.y_zero, false)) {}
+  float operator()(std::int32_t a, std::int32_t b) const {
+    return multiply_add(a, sum_.a_ratio, multiply_add(b, sum_.b_ratio, sum_.offset));
   }
-  float operator()(std::int32_t a, std::int32_t b) const { return multiply_add(a, ra_, multiply_add(b, rb_, fixed_)); }
-  kernels::ByteSum as_kernel(bool is_signed) const { return {ra_, rb_, fixed_, is_signed}; }
+  kernels::ByteSum as_kernel(bool is_signed) const {
+    return {sum_.a_ratio, sum_.b_ratio, sum_.offset, is_signed};
+  }
 
  private:
-  float ra_, rb_, fixed_;
+  kernels::ByteSum sum_;
 };
 
 // round((a - za) * (b - zb) * (sa * sb / sy) + z).

@@ -114,6 +114,7 @@ void to_normal_forms(Graph& graph) {
   if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
   if (sink_row_reshapes(graph)) fold_constants(graph);
   if (sink_expands(graph)) merge_common_nodes(graph);
+  if (quantizes) part_bytes_from_heads(graph);
   form_linears(graph);
   anchor_shapes(graph);
   merge_common_nodes(graph);  // what layers make of their inputs' shapes is the same now

@@ -2,9 +2,8 @@
 // result is quantized anew.
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstring>
 
+#include "engine/byte_softmax.h"
 #include "engine/operators/elementwise.h"
 #include "engine/operators/quantization.h"
 #include "engine/operators/registry.h"
@@ -183,9 +182,6 @@ StepFactory unary(QLinearUnary::Function function) {
 
 // X, scale, zero point, scale and zero point of the result. Before opset 13 (attribute `opset`) all axes from `axis` on
 // are one row.
-//
-// The result counts whole units of its scale, as ONNX Runtime does it: round(e * floor(1 / scale) / sum of e), where e
-// comes from a table over the distance from the row's maximum.
 class QLinearSoftmax : public Operator {
  public:
   QLinearSoftmax(const Graph& graph, const Node& node)
@@ -209,40 +205,17 @@ class QLinearSoftmax : public Operator {
     const std::size_t axis = normalized_axis(axis_, x.rank());
     const std::int64_t inner = strides_of(x.shape())[axis];
     const std::int64_t n = flattens_ ? x.dim(axis) * inner : x.dim(axis);
-    visit_in(ByteTypes{}, x.type(), [&](auto q) { apply<decltype(q)>(e, n, flattens_ ? 1 : inner); });
+    const ByteSoftmax softmax(scale_at(e.inputs[1], 0), static_cast<std::size_t>(n), scale_at(e.inputs[3], 0),
+                              byte_range(x.type(), optional(e, 4)));
+    const std::int64_t stride = flattens_ ? 1 : inner;
+    auto* y = static_cast<std::uint8_t*>(e.outputs[0].raw());
+    for (std::int64_t i = 0; i < x.size() / n; ++i) {
+      const std::int64_t begin = i / stride * n * stride + i % stride;
+      softmax.run(raw_bytes(x) + begin, static_cast<std::size_t>(n), stride, y + begin);
+    }
   }
 
  private:
-  // exp(-distance * scale), all raised as far as a sum of n of them allows, so that small ones keep their bits.
-  static Values exponentials(float scale, std::int64_t n) {
-    const double most = std::log(static_cast<double>(std::numeric_limits<float>::max() / static_cast<float>(n)));
-    const double shift = scale > 0 ? std::max(0.0, most - 5) / static_cast<double>(scale) : 0;
-    Values table;
-    for (int distance = 0; distance < 256; ++distance) {
-      const double exponent = (shift - distance) * static_cast<double>(scale);
-      table[static_cast<std::size_t>(distance)] = static_cast<float>(std::exp(exponent));
-    }
-    return table;
-  }
-
-  template <class Q>
-  static void apply(const Execution& e, std::int64_t n, std::int64_t stride) {
-    const Values table = exponentials(scale_at(e.inputs[1], 0), n);
-    const float units = std::floor(1.0f / scale_at(e.inputs[3], 0));
-    const std::int32_t zero = zero_point_at(optional(e, 4), 0);
-    for (std::int64_t i = 0; i < e.inputs[0].size() / n; ++i) {
-      const std::int64_t begin = i / stride * n * stride + i % stride;
-      const Q* x = e.inputs[0].data<Q>() + begin;
-      Q* y = e.outputs[0].data<Q>() + begin;
-      Q largest = x[0];
-      for (std::int64_t j = 1; j < n; ++j) largest = std::max(largest, x[j * stride]);
-      const auto exponential = [&](std::int64_t j) { return table[static_cast<std::size_t>(largest - x[j * stride])]; };
-      float sum = 0;
-      for (std::int64_t j = 0; j < n; ++j) sum += exponential(j);
-      for (std::int64_t j = 0; j < n; ++j) y[j * stride] = saturated<Q>(exponential(j) * units / sum, zero);
-    }
-  }
-
   bool flattens_;
   std::int64_t axis_;
 };

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/graph.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/shape_probe.h"
+#include "models/byte_attention.h"
 #include "models/mask_pattern.h"
 #include "models/ragged.h"
 #include "models/relative_pattern.h"
@@ -29,6 +32,9 @@ struct AttentionPattern {
   engine::ValueId mask = engine::kNoValue;  // [batch, 1, 1, length] with any of the ones left out, unless pair_mask
   std::optional<PairMask> pair_mask;        // behind a mask of queries and keys
   Mask mask_meaning;
+  // Where the graph brings a quantization of its own inside it, and what its scores read beside the mask.
+  std::shared_ptr<const ByteAttention> bytes;
+  std::vector<engine::ValueId> score_inputs;
 };
 
 // Whether the node is a softmax over attention scores: over the last axis of [batch, heads, queries, keys].

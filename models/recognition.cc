@@ -121,7 +121,9 @@ class ChainRecogniser {
   std::optional<LayerPattern> find_layer(const Node& softmax) {
     Mismatch why;
     if (const auto attention = match_attention(m_, probe_, softmax, why)) {
-      if (auto layer = match_layer(m_, probe_, *attention, why)) return layer;
+      auto layer = attention->bytes ? std::nullopt : match_layer(m_, probe_, *attention, why);
+      if (layer) return layer;
+      if (attention->bytes) why = {attention->query, "operations on rows alone between attentions"};
     }
     alone_.push_back({softmax.output(0), describe_mismatch(m_, softmax, why)});
     return std::nullopt;

@@ -76,6 +76,7 @@ class RowCompiler {
     for (const Node& node : m_.graph().nodes) {
       const auto attention = context_.find(node.output(0));
       if (attention != context_.end()) {
+        found_.push_back(attention->second);
         add_attention(attentions_[attention->second], precision);
       } else if (is_needed(node)) {
         placer_.place(node);
@@ -89,6 +90,7 @@ class RowCompiler {
     encoder.inputs = placer_.input_kinds();
     encoder.mask = attentions_[0].mask == kNoValue ? Mask{} : attentions_[0].mask_meaning;
     if (attentions_[0].mask != kNoValue) region_.inputs.push_back(attentions_[0].mask);
+    add_score_inputs();
     for (const auto& [id, placed] : placer_.placed()) region_.inside.insert(id);
     for (const AttentionPattern& a : attentions_) region_.inside.insert(a.softmax);
     placer_.writer().finish(encoder);
@@ -176,7 +178,21 @@ class RowCompiler {
     const std::size_t program = placer_.program_of({a.query, a.key, a.value});
     const RowView query = placer_.view(a.query, program), key = placer_.view(a.key, program);
     const RowView value = placer_.view(a.value, program), context = placer_.place_value(a.context, program + 1);
-    region_.encoder.attentions.push_back({program, a.heads, a.head_dim, a.scale, precision, query, key, value, context});
+    region_.encoder.attentions.push_back(
+        {program, a.heads, a.head_dim, a.scale, precision, query, key, value, context, a.bytes, {}});
+  }
+
+  // In the order in which they were found.
+  void add_score_inputs() {
+    std::map<ValueId, std::size_t> places;
+    for (std::size_t i = 0; i < attentions_.size(); ++i) {
+      const AttentionPattern& a = attentions_[found_[i]];
+      for (ValueId id : a.score_inputs) {
+        const auto [it, is_new] = places.try_emplace(id, region_.inputs.size());
+        if (is_new) region_.inputs.push_back(id);
+        region_.encoder.attentions[i].score_inputs.push_back(it->second);
+      }
+    }
   }
 
   // Values of the region that its readers outside are behind `from`; nothing more is looked at behind those.
@@ -199,6 +215,7 @@ class RowCompiler {
   bool add_outputs(Mismatch& why) {
     std::vector<ValueId> read = placer_.inputs();
     read.push_back(attentions_[0].mask);
+    for (const AttentionPattern& a : attentions_) read.insert(read.end(), a.score_inputs.begin(), a.score_inputs.end());
     if (const auto circular = region_values_behind(read); !circular.empty()) {
       why = {*circular.begin(), "a value that nothing reads by which the encoder's own input is made"};
       return false;
@@ -222,6 +239,7 @@ class RowCompiler {
   std::span<const AttentionPattern> attentions_;
   RowGraph rows_;
   RowRegion region_;
+  std::vector<std::size_t> found_;  // attentions in the order in which they are run
   std::map<ValueId, std::size_t> context_;  // to the attention that makes it
   std::set<ValueId> known_;                 // all contexts
   std::set<ValueId> needed_;                // values that operations make
@@ -239,15 +257,19 @@ std::size_t count_together(const Matcher& m, const ShapeProbe& probe, std::span<
     const auto& own = *probe.shape(a.query);
     if (own[0] != shape[0] || own[1] != shape[1] || !same_mask(a, attentions[0]) || !is_plain(a)) return i;
     const std::set<ValueId> foreign = rows.behind(contexts);
-    for (ValueId id : {a.query, a.key, a.value, a.mask}) {
-      const std::set<ValueId> sources = id == a.mask ? std::set<ValueId>{id} : rows.sources(id, contexts);
+    std::vector<ValueId> read = {a.query, a.key, a.value, a.mask};
+    read.insert(read.end(), a.score_inputs.begin(), a.score_inputs.end());
+    for (std::size_t r = 0; r < read.size(); ++r) {
+      const ValueId id = read[r];
+      const bool is_mask = r >= 3;
+      const std::set<ValueId> sources = is_mask ? std::set<ValueId>{id} : rows.sources(id, contexts);
       const bool closed = std::none_of(sources.begin(), sources.end(), [&](ValueId source) {
         return !contexts.contains(source) && foreign.contains(source);
       });
-      const bool loadable = id == a.mask || std::all_of(sources.begin(), sources.end(), [&](ValueId source) {
+      const bool loadable = is_mask || std::all_of(sources.begin(), sources.end(), [&](ValueId source) {
                               return rows.broadcast_width(source) != 0;
                             });
-      if (!closed || !loadable || (id != a.mask && !rows.is_projected(id, contexts))) return i;
+      if (!closed || !loadable || (!is_mask && !rows.is_projected(id, contexts))) return i;
     }
     contexts.insert(a.context);
   }
@@ -263,7 +285,7 @@ const Node* unfinished_at(const Matcher& m, const ShapeProbe& probe, const RowRe
     const bool inside =
         std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId id) { return region.inside.contains(id); });
     if (!reads || inside) continue;
-    if (node.is("Softmax") && probe.rank(node.output(0)) == 4) break;  // the next layer's
+    if (is_attention_softmax(probe, node)) break;  // the next layer's
     if (first == nullptr) first = &node;
     const bool sum = is_sum_of_activations(m, &node) && probe.rank(node.output(0)) == 3;
     const bool norm = (node.is("LayerNormalization") || node.is("LayerNormalizationSteps", kSesame)) && is_sum_of_activations(m, m.uses().producer(node.input(0)));

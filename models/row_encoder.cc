@@ -105,7 +105,8 @@ std::vector<std::string> RowEncoder::describe() const {
     kinds += ", " + std::to_string(count) + " Linears " + std::string(precision);
   }
   return {"RowEncoder: " + std::to_string(attentions.size()) + " attentions of " + std::to_string(a.heads) +
-          " heads by " + std::to_string(a.head_dim) + kinds + ", attention " + std::string(name(a.precision)) +
+          " heads by " + std::to_string(a.head_dim) + kinds + ", attention " +
+          (a.bytes ? "quantized by the file" : std::string(name(a.precision))) +
           (first_row_only ? ", last layer computes the first row only" : "") +
           (finds_grids ? ", scales found by tensor, padding included" : "")};
 }

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "models/byte_attention.h"
 #include "models/ragged.h"
 #include "models/row_buffers.h"
 #include "models/row_program.h"
@@ -26,6 +28,9 @@ struct RowAttention {
   float score_scale = 0;
   AttentionPrecision precision = AttentionPrecision::fp32;  // or int8
   RowView query, key, value, context;                       // shared buffers, heads * head_dim wide
+  // Where the graph brings a quantization of its own: in place of scale and precision.
+  std::shared_ptr<const ByteAttention> bytes;
+  std::vector<std::size_t> score_inputs;  // of its program, by number among the step's inputs
 };
 
 struct RowEncoder {
@@ -39,7 +44,7 @@ struct RowEncoder {
     engine::DType type;
     std::size_t width = 0;
   };
-  std::vector<Input> inputs;  // of the step; its mask follows
+  std::vector<Input> inputs;  // of the step; its mask follows, and what byte attention reads beside it
   std::vector<Output> outputs;
   std::vector<RowBuffer> buffers;
   std::size_t shared_bytes = 0;  // for each row

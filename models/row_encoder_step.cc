@@ -39,6 +39,18 @@ std::size_t range_bytes(const RowEncoder& encoder, std::size_t rows) {
   return kernels::round_up(encoder.slots * most_blocks(rows) * sizeof(kernels::Range), 64);
 }
 
+void check_score_inputs(const RowEncoder& encoder, const engine::Inference& io, const InputSizes& sizes) {
+  const auto batch = static_cast<std::int64_t>(sizes.batch), length = static_cast<std::int64_t>(sizes.length);
+  for (const RowAttention& a : encoder.attentions) {
+    std::vector<engine::DType> types(a.score_inputs.size(), engine::DType::f32);
+    if (a.bytes) input_types(a.bytes->program, types);
+    for (std::size_t i = 0; i < types.size(); ++i) {
+      const auto heads = static_cast<std::int64_t>(a.heads);
+      check_score_input(io.input(a.score_inputs[i]), types[i], {batch, heads, length, length});
+    }
+  }
+}
+
 }  // namespace
 
 RowEncoderStep::RowEncoderStep(RowEncoder encoder) : encoder_(std::move(encoder)) {
@@ -59,6 +71,7 @@ void RowEncoderStep::infer(engine::Inference& io) const {
   }
   if (encoder_.first_row_only && sizes.length == 0) throw Error("expected at least one position, found none");
   if (encoder_.mask.kind != MaskKind::none) check_key_mask(encoder_.mask.kind, io.input(inputs.size()), sizes);
+  check_score_inputs(encoder_, io, sizes);
   for (std::size_t i = 0; i < encoder_.outputs.size(); ++i) {
     engine::Shape shape = {static_cast<std::int64_t>(sizes.batch), static_cast<std::int64_t>(sizes.length),
                            static_cast<std::int64_t>(encoder_.outputs[i].width)};
@@ -78,7 +91,10 @@ std::size_t RowEncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs,
       pointer_bytes(encoder_) + parameter_bytes(encoder_) + encoder_.sums +
       kMaxBlock * (encoder_.block_bytes + sizeof(float) + encoder_.made);
   const std::size_t length = sizes_of(encoder_, inputs).length;
-  for (const RowAttention& a : encoder_.attentions) bytes = std::max(bytes, attention_scratch(length, a.head_dim));
+  for (const RowAttention& a : encoder_.attentions) {
+    bytes = std::max(bytes,
+                     a.bytes ? byte_attention_scratch(length, a.head_dim) : attention_scratch(length, a.head_dim));
+  }
   return bytes;
 }
 
@@ -169,6 +185,7 @@ void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t i
   const RowAttention& attention = encoder_.attentions[index];
   const RaggedBatch& ragged = RaggedBatch::at(e.scratch);
   const AttentionItem found = attention_item(ragged, attention.heads, encoder_.is_pruned(attention), e.options->threads, item);
+  if (attention.bytes) return attend_bytes(e, attention, found, scratch);
   const Sequence& s = ragged.sequence(found.sequence);
   const auto rows = [&](const RowView& view, std::size_t row) {
     const RowBuffer& buffer = encoder_.buffers[view.buffer];
@@ -201,6 +218,35 @@ void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t i
     return;
   }
   attention_kernel(*e.kernels, attention.precision, a.keys, attention.head_dim)(a);
+}
+
+void RowEncoderStep::attend_bytes(const Execution& e, const RowAttention& a, const AttentionItem& item,
+                                  std::byte* scratch) const {
+  const Sequence& s = RaggedBatch::at(e.scratch).sequence(item.sequence);
+  const auto rows = [&](const RowView& view, std::size_t row) {
+    const RowBuffer& buffer = encoder_.buffers[view.buffer];
+    const std::size_t column = view.column + item.head * a.head_dim;
+    return HeadRows{shared_rows(e, view.buffer) + row * buffer.row_bytes() + column * buffer.element_bytes(),
+                    buffer.row_bytes()};
+  };
+  const ScoreRow scores{.kernels = *e.kernels,
+                        .inputs = e.inputs,
+                        .places = a.score_inputs,
+                        .sequence = item.sequence,
+                        .head = item.head,
+                        .bias = s.bias,
+                        .flat = s.flat};
+  models::run(*a.bytes, {.kernels = *e.kernels,
+                         .q = rows(a.query, item.first),
+                         .k = rows(a.key, s.begin),
+                         .v = rows(a.value, s.begin),
+                         .out = rows(a.context, item.first),
+                         .queries = item.queries,
+                         .keys = s.keys,
+                         .head_dim = a.head_dim,
+                         .first_query = item.first - s.begin,
+                         .scores = scores,
+                         .scratch = scratch});
 }
 
 }  // namespace sesame::models

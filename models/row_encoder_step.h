@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/step.h"
+#include "models/row_blocks.h"
 #include "models/row_encoder.h"
 
 namespace sesame::models {
@@ -42,6 +43,8 @@ class RowEncoderStep final : public engine::Step {
   const Phase& phase_at(std::size_t phase) const { return order_[phase - 1]; }
 
   std::size_t program_rows(const engine::Execution& e, std::size_t program) const;
+  void attend_bytes(const engine::Execution& e, const RowAttention& a, const AttentionItem& item,
+                    std::byte* scratch) const;
   std::byte* shared_rows(const engine::Execution& e, std::size_t buffer) const;
   RowRanges ranges(const engine::Execution& e) const;
   void lay_out(const engine::Execution& e) const;

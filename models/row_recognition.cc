@@ -29,7 +29,7 @@ struct Found {
 Found find_attentions(const Matcher& m, const ShapeProbe& probe, const std::set<ValueId>& wanted) {
   Found found;
   for (const Node& node : m.graph().nodes) {
-    if (!node.is("Softmax") || !wanted.contains(node.output(0))) continue;
+    if (!wanted.contains(node.output(0))) continue;
     Mismatch ignored;
     const auto attention = match_attention(m, probe, node, ignored);
     if (!attention) continue;

@@ -75,7 +75,8 @@ std::optional<std::vector<ValueId>> RowGraph::operands_of_byte_sum(const Node& n
   std::vector<ValueId> rows;
   for (ValueId id : {node.input(0), node.input(3)}) {
     const Tensor& t = m_.graph().constant(id);
-    const bool row = t && t.rank() <= 3 && t.size() == static_cast<std::int64_t>(width) && t.shape().back() == t.size();
+    const bool row = t && t.rank() <= 3 && t.size() > 0 &&
+                     (t.size() == 1 || (t.size() == static_cast<std::int64_t>(width) && t.shape().back() == t.size()));
     if (t && !row) return std::nullopt;
     if (!t && broadcast_width(id) != width) return std::nullopt;
     if (!t) rows.push_back(id);

@@ -242,11 +242,24 @@ void RowPlacer::place_pair(const Node& node, Combination how) {
   writer_.write(program, CombineRows{how, x, y, place_value(node.output(0), program)});
 }
 
+// One byte for all features becomes a row of them.
+Tensor RowPlacer::spread(const Tensor& bytes, std::size_t width) {
+  const Tensor row = Tensor::allocate(bytes.type(), {static_cast<std::int64_t>(width)});
+  const auto* from = static_cast<const std::uint8_t*>(bytes.raw());
+  for (std::size_t n = 0; n < width; ++n) static_cast<std::uint8_t*>(row.raw())[n] = from[bytes.size() == 1 ? 0 : n];
+  return row;
+}
+
 void RowPlacer::place_byte_sum(const Node& node) {
   const std::vector<ValueId> operands = {node.input(0), node.input(3)};
   const std::size_t program = program_of(operands);
   const kernels::ByteSum sum = engine::byte_sum(m_.graph(), node, probe_.type(node.output(0)) == DType::i8);
-  const RowOperand x = operand(operands[0], program), y = operand(operands[1], program);
+  const std::size_t width = rows_.width(node.output(0));
+  const auto bytes = [&](ValueId id) {
+    const RowOperand x = operand(id, program);
+    return x.is_constant() ? RowOperand{{}, spread(x.constant, width)} : x;
+  };
+  const RowOperand x = bytes(operands[0]), y = bytes(operands[1]);
   writer_.write(program, AddByteRows{sum, x, y, place_value(node.output(0), program)});
 }
 

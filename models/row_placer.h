@@ -62,6 +62,7 @@ class RowPlacer {
   bool is_deferred(const engine::Node& node) const;
   const engine::Node* deferred(engine::ValueId id) const;
   RowOperand operand(engine::ValueId id, std::size_t program);
+  static engine::Tensor spread(const engine::Tensor& bytes, std::size_t width);
   ByteGrid constant_grid(const engine::Node& node, std::size_t scale, std::size_t zero, engine::ValueId bytes) const;
 
   // What `last` makes: the Linear itself, its activation, or its sum with a residual.

@@ -78,12 +78,28 @@ class Moving {
     return id;
   }
 
+  // Whether moves and operations on elements make `id` of a product of activations: heads that no move made of rows.
+  bool comes_from_product(ValueId id) const {
+    constexpr int kMostNodes = 32;
+    const Node* node = producer(id);
+    for (int n = 0; node != nullptr && n < kMostNodes; ++n, node = producer(id)) {
+      const auto element = element_operand(*node);
+      if (!is_move(*node) && !element) break;
+      id = node->input(element.value_or(0));
+    }
+    if (node == nullptr) return false;
+    const std::size_t right = node->is("QLinearMatMul") ? 3 : 1;
+    const bool product = node->is("MatMul") || node->is("QLinearMatMul") || node->is("MatMulInteger") ||
+                         node->is("MatMulIntegerToFloat", kMicrosoft);
+    return product && !graph_.is_constant(node->input(0)) && !graph_.is_constant(node->input(right));
+  }
+
   ValueId new_value(ValueId like) { return graph_.add_value(graph_.value(like).name + "/moved"); }
 
   // moves(x) -> operation becomes operation(x) -> moves.
   bool hoist(const Node& node, std::size_t operand) {
     const ValueId x = node.input(operand), dense = root(x);
-    if (x == dense || rank_of(dense) != 3 || probe_.follows_from_shapes(node.output(0))) return false;
+    if (x == dense || rank_of(dense) != 3 || comes_from_product(dense) || probe_.follows_from_shapes(node.output(0))) return false;
     std::vector<Node> moves;
     for (ValueId id = x; id != dense; id = moves.back().input(0)) moves.push_back(*producer(id));
     std::reverse(moves.begin(), moves.end());
@@ -100,19 +116,24 @@ class Moving {
     return changed_ = true;
   }
 
-  // operation(x) -> move becomes move(x) -> operation, where x are heads that no move made of rows.
+  // What this pass makes has one.
+  bool has_one_reader(ValueId id) const {
+    return static_cast<std::size_t>(id) >= shapes_ || m_.uses().has_one_reader(id);
+  }
+
+  // operation(x) -> move becomes move(x) -> operation, where x comes from a product.
   bool sink(const Node& move) {
     const Node* element = producer(move.input(0));
     const auto operand = element == nullptr ? std::nullopt : element_operand(*element);
-    if (!operand || element->is("DynamicQuantizeLinear") || !m_.uses().has_one_reader(move.input(0))) return false;
+    if (!operand || element->is("DynamicQuantizeLinear") || !has_one_reader(move.input(0))) return false;
     const ValueId x = element->input(*operand);
-    if (rank_of(root(x)) != 4 || probe_.follows_from_shapes(move.output(0))) return false;
+    if (!comes_from_product(x) || probe_.follows_from_shapes(move.output(0))) return false;
     const std::size_t rank = rank_of(move.output(0));
     Node after = *element, before = move;
     before.inputs[0] = x;
     before.outputs[0] = after.inputs[*operand] = new_value(move.output(0));
     after.outputs[0] = move.output(0);
-    emit(std::move(before), rank);
+    if (!sink(before)) emit(std::move(before), rank);
     emit(std::move(after), rank);
     return changed_ = true;
   }

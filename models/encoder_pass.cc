@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/pack.h"
-#include "models/attention_kernel.h"
+#include "models/head_attention.h"
 #include "models/row_blocks.h"
 #include "models/row_maker.h"
 
@@ -99,43 +99,8 @@ void EncoderPass::project_first_rows(std::size_t layer, const Block& block, cons
   qkv.run(*e_.kernels, firsts, count, 0, hidden, {}, rows_.first_query + first_sequence * hidden, ld);
 }
 
-namespace {
-
-// Of rows [first, first + count) of a sequence: those before the first one that the mask drops as a query.
-std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t first, std::size_t count) {
-  if (mask.masked_queries == MaskedQueries::as_others) return count;
-  if (mask.masked_queries == MaskedQueries::zero_without_keys) return s.flat ? 0 : count;
-  if (mask.masked_queries == MaskedQueries::zero_where_nan) return s.empty ? 0 : count;
-  const std::size_t end = s.flat ? s.begin : s.begin + s.keys;
-  return first < end ? std::min(count, end - first) : 0;
-}
-
-void run(const kernels::Table& kernels, const EncoderLayer& layer, const kernels::AttentionF32& a) {
-  attention_kernel(kernels, layer.attention, a.keys, layer.head_dim)(a);
-}
-
-}  // namespace
-
 std::size_t EncoderPass::attend_scratch(const EncoderLayer& layer, std::size_t length) {
-  return attention_scratch(length, layer.head_dim) + relative_scratch(layer.relative, length, length);
-}
-
-// Queries from `begin` on, which the mask drops.
-void EncoderPass::attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin,
-                                kernels::AttentionF32 a) const {
-  a.q += static_cast<std::ptrdiff_t>(begin) * a.ldq;
-  a.out += static_cast<std::ptrdiff_t>(begin) * a.ldo;
-  a.queries -= begin;
-  if (encoder_.mask.masked_queries != MaskedQueries::uniform) {
-    for (std::size_t i = 0; i < a.queries; ++i) {
-      std::fill_n(a.out + static_cast<std::ptrdiff_t>(i) * a.ldo, a.head_dim, 0.0f);
-    }
-    return;
-  }
-  a.keys = s.end - s.begin;  // every position has a row where such a query has one
-  a.scale = 0;
-  a.bias = nullptr;
-  models::run(*e_.kernels, layer, a);
+  return head_attention_scratch(layer.relative, length, layer.head_dim);
 }
 
 void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* scratch) const {
@@ -157,25 +122,11 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
   a.v = keys + layer.query_key_value.part_offset(2);
   a.ldv = ld;
   a.queries = queries;
-  a.keys = s.keys;
   a.head_dim = layer.head_dim;
-  a.scale = s.flat ? 0 : layer.score_scale;
-  a.bias = s.bias;
-  a.ld_bias = 0;
   a.out = rows_.context + (pruned ? index : first) * encoder_.hidden + column;
   a.ldo = ld_hidden;
-  a.scratch = scratch;
-
-  const std::size_t unmasked = unmasked_queries(encoder_.mask, s, first, a.queries);
-  if (unmasked < a.queries) attend_masked(layer, s, unmasked, a);
-  if (unmasked == 0) return;
-  a.queries = unmasked;
-  if (layer.relative && !s.flat) {
-    const Positions positions{ragged().positions(first, a.queries), ragged().positions(s.begin, a.keys)};
-    add_relative_scores(layer.relative, head, positions, *e_.kernels,
-                        scratch + attention_scratch(sizes_.length, layer.head_dim), a);
-  }
-  run(*e_.kernels, layer, a);
+  attend_head(*e_.kernels, {layer.attention, layer.score_scale, layer.relative, encoder_.mask}, ragged(), s, head, first,
+              a, scratch);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

@@ -48,7 +48,6 @@ class EncoderPass {
   void project(std::size_t layer, const Block& block, const engine::Rows& rows, const BlockRows& scratch) const;
   void project_first_rows(std::size_t layer, const Block& block, const engine::Rows& rows,
                           const BlockRows& scratch) const;
-  void attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin, kernels::AttentionF32 a) const;
   const float* residual(std::size_t layer, const Block& block, const BlockRows& scratch) const;
   engine::Rows attend_out(std::size_t layer, const Block& block, const BlockRows& scratch) const;
   engine::Rows activate(const EncoderLayer& layer, const engine::Rows& rows, std::size_t count,

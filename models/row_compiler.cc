@@ -36,13 +36,6 @@ bool same_mask(const AttentionPattern& a, const AttentionPattern& b) {
   return a.mask == b.mask && x.kind == y.kind && x.fill == y.fill && x.masked_queries == y.masked_queries;
 }
 
-// Whether the attention is one of rows and keys alone.
-bool is_plain(const AttentionPattern& a) {
-  const MaskedQueries queries = a.mask_meaning.masked_queries;
-  return !a.relative && !a.pair_mask &&
-         (queries == MaskedQueries::as_others || queries == MaskedQueries::zero_where_nan);
-}
-
 // Whether the graph brings a quantization of its own.
 bool quantizes(const Graph& graph) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
@@ -179,7 +172,9 @@ class RowCompiler {
     const RowView query = placer_.view(a.query, program), key = placer_.view(a.key, program);
     const RowView value = placer_.view(a.value, program), context = placer_.place_value(a.context, program + 1);
     region_.encoder.attentions.push_back(
-        {program, a.heads, a.head_dim, a.scale, precision, query, key, value, context, a.bytes, {}});
+        {program, a.heads, a.head_dim, a.scale, precision, query, key, value, context,
+         make_relative_attention(a.relative, a.heads, engine::LinearPrecision::fp32, places_), a.bytes, {}});
+    places_ = region_.encoder.attentions.back().relative.places;
   }
 
   // In the order in which they were found.
@@ -239,6 +234,7 @@ class RowCompiler {
   std::span<const AttentionPattern> attentions_;
   RowGraph rows_;
   RowRegion region_;
+  std::shared_ptr<const RelativePlaces> places_;  // that attentions share
   std::vector<std::size_t> found_;  // attentions in the order in which they are run
   std::map<ValueId, std::size_t> context_;  // to the attention that makes it
   std::set<ValueId> known_;                 // all contexts
@@ -255,7 +251,7 @@ std::size_t count_together(const Matcher& m, const ShapeProbe& probe, std::span<
   for (std::size_t i = 0; i < attentions.size(); ++i) {
     const AttentionPattern& a = attentions[i];
     const auto& own = *probe.shape(a.query);
-    if (own[0] != shape[0] || own[1] != shape[1] || !same_mask(a, attentions[0]) || !is_plain(a)) return i;
+    if (own[0] != shape[0] || own[1] != shape[1] || !same_mask(a, attentions[0])) return i;
     const std::set<ValueId> foreign = rows.behind(contexts);
     std::vector<ValueId> read = {a.query, a.key, a.value, a.mask};
     read.insert(read.end(), a.score_inputs.begin(), a.score_inputs.end());

@@ -85,6 +85,7 @@ std::size_t RowEncoder::weight_bytes() const {
       bytes += models::weight_bytes(op);
     }
   }
+  for (const RowAttention& a : attentions) bytes += a.relative.weight_bytes();
   return bytes + linears.bytes();
 }
 
@@ -106,7 +107,7 @@ std::vector<std::string> RowEncoder::describe() const {
   }
   return {"RowEncoder: " + std::to_string(attentions.size()) + " attentions of " + std::to_string(a.heads) +
           " heads by " + std::to_string(a.head_dim) + kinds + ", attention " +
-          (a.bytes ? "quantized by the file" : std::string(name(a.precision))) +
+          (a.bytes ? "quantized by the file" : std::string(name(a.precision))) + models::describe(a.relative) +
           (first_row_only ? ", last layer computes the first row only" : "") +
           (finds_grids ? ", scales found by tensor, padding included" : "")};
 }
@@ -121,6 +122,7 @@ double multiply_adds(const RowEncoder& encoder, std::span<const std::size_t> len
     }
     for (const RowAttention& a : encoder.attentions) {
       const double queries = encoder.is_pruned(a) ? 1 : keys;
+      if (a.relative) total += a.relative.multiply_adds(a.heads, encoder.is_pruned(a) ? 1 : length, length);
       total += 2 * queries * keys * static_cast<double>(a.heads * a.head_dim);
     }
   }

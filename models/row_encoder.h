@@ -15,6 +15,7 @@
 
 #include "models/byte_attention.h"
 #include "models/ragged.h"
+#include "models/relative_attention.h"
 #include "models/row_buffers.h"
 #include "models/row_program.h"
 #include "sesame/sesame.h"
@@ -28,6 +29,7 @@ struct RowAttention {
   float score_scale = 0;
   AttentionPrecision precision = AttentionPrecision::fp32;  // or int8
   RowView query, key, value, context;                       // shared buffers, heads * head_dim wide
+  RelativeAttention relative;                               // of positions; most have none
   // Where the graph brings a quantization of its own: in place of scale and precision.
   std::shared_ptr<const ByteAttention> bytes;
   std::vector<std::size_t> score_inputs;  // of its program, by number among the step's inputs

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "kernels/pack.h"
-#include "models/attention_kernel.h"
 #include "models/encoder_memory.h"
+#include "models/head_attention.h"
 #include "models/row_blocks.h"
 #include "models/row_inputs.h"
 #include "sesame/error.h"
@@ -93,7 +93,7 @@ std::size_t RowEncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs,
   const std::size_t length = sizes_of(encoder_, inputs).length;
   for (const RowAttention& a : encoder_.attentions) {
     bytes = std::max(bytes,
-                     a.bytes ? byte_attention_scratch(length, a.head_dim) : attention_scratch(length, a.head_dim));
+                     a.bytes ? byte_attention_scratch(length, a.head_dim) : head_attention_scratch(a.relative, length, a.head_dim));
   }
   return bytes;
 }
@@ -203,21 +203,11 @@ void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t i
   a.v = rows(attention.value, s.begin);
   a.ldv = stride(attention.value);
   a.queries = found.queries;
-  a.keys = s.keys;
   a.head_dim = attention.head_dim;
-  a.scale = s.flat ? 0 : attention.score_scale;
-  a.bias = s.bias;
-  a.ld_bias = 0;
   a.out = rows(attention.context, found.first);
   a.ldo = stride(attention.context);
-  a.scratch = scratch;
-  if (encoder_.mask.masked_queries == MaskedQueries::zero_where_nan && s.empty) {
-    for (std::size_t m = 0; m < a.queries; ++m) {
-      std::fill_n(a.out + static_cast<std::ptrdiff_t>(m) * a.ldo, a.head_dim, 0.0f);
-    }
-    return;
-  }
-  attention_kernel(*e.kernels, attention.precision, a.keys, attention.head_dim)(a);
+  attend_head(*e.kernels, {attention.precision, attention.score_scale, attention.relative, encoder_.mask}, ragged, s,
+              found.head, found.first, a, scratch);
 }
 
 void RowEncoderStep::attend_bytes(const Execution& e, const RowAttention& a, const AttentionItem& item,

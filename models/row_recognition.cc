@@ -39,8 +39,8 @@ Found find_attentions(const Matcher& m, const ShapeProbe& probe, const std::set<
   return found;
 }
 
-// The step in place of the nodes that made its outputs.
-void replace(Graph& graph, RowRegion region, const std::string& name) {
+// The step in place of the nodes that made its outputs, with nodes that it reads from.
+void replace(Graph& graph, RowRegion region, const std::string& name, std::vector<Node> added) {
   for (Node& node : graph.nodes) {
     for (ValueId& id : node.outputs) {
       if (std::find(region.outputs.begin(), region.outputs.end(), id) != region.outputs.end()) id = kNoValue;
@@ -57,6 +57,7 @@ void replace(Graph& graph, RowRegion region, const std::string& name) {
   node.outputs = std::move(region.outputs);
   node.step = std::make_shared<RowEncoderStep>(std::move(region.encoder));
   graph.nodes.push_back(std::move(node));
+  for (Node& each : added) graph.nodes.push_back(std::move(each));
   engine::sort_topologically(graph);
   engine::remove_dead_nodes(graph);
 }
@@ -95,7 +96,10 @@ bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>
       report.unfused.push_back(
           {rest->name, rest->op, "an operation on each row alone, up to the end of the layer", rest->op});
     }
-    replace(graph, std::move(*region), m.uses().producer(found.softmaxes[begin])->name);
+    const std::string name = m.uses().producer(found.softmaxes[begin])->name;
+    std::vector<Node> added;
+    if (left[0].pair_mask) region->inputs[region->encoder.inputs.size()] = add_key_mask(graph, *left[0].pair_mask, added);
+    replace(graph, std::move(*region), name, std::move(added));
     return true;
   }
   return false;

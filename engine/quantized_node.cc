@@ -18,10 +18,39 @@ bool has_tensor_parameters(const Graph& graph, const Node& node) {
          graph.constant(node.input(1)).rank() <= 1;
 }
 
+namespace {
+
+float scale(const Graph& graph, const Node& node, std::size_t i) {
+  return scale_at(graph.constant(node.input(i)), 0);
+}
+std::int32_t zero(const Graph& graph, const Node& node, std::size_t i) {
+  return zero_point_at(graph.constant(node.input(i)), 0);
+}
+
+template <class Q>
+void multiply(const ByteProduct& p, const Q* a, const Q* b, std::size_t n, Q* y) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto product = static_cast<float>((a[i] - p.a_zero) * (b[i] - p.b_zero));
+    y[i] = saturated<Q>(product * p.ratio + static_cast<float>(p.y_zero), 0);
+  }
+}
+
+}  // namespace
+
 kernels::ByteSum byte_sum(const Graph& graph, const Node& node, bool is_signed) {
-  const auto scale = [&](std::size_t i) { return scale_at(graph.constant(node.input(i)), 0); };
-  const auto zero = [&](std::size_t i) { return zero_point_at(graph.constant(node.input(i)), 0); };
-  return byte_sum(scale(1), zero(2), scale(4), zero(5), scale(6), zero(7), is_signed);
+  return byte_sum(scale(graph, node, 1), zero(graph, node, 2), scale(graph, node, 4), zero(graph, node, 5),
+                  scale(graph, node, 6), zero(graph, node, 7), is_signed);
+}
+
+ByteProduct byte_product(const Graph& graph, const Node& node, bool is_signed) {
+  return {scale(graph, node, 1) * scale(graph, node, 4) / scale(graph, node, 6), zero(graph, node, 2),
+          zero(graph, node, 5), zero(graph, node, 7), is_signed};
+}
+
+void ByteProduct::run(const std::uint8_t* a, const std::uint8_t* b, std::size_t n, std::uint8_t* y) const {
+  if (!is_signed) return multiply(*this, a, b, n, y);
+  multiply(*this, reinterpret_cast<const std::int8_t*>(a), reinterpret_cast<const std::int8_t*>(b), n,
+           reinterpret_cast<std::int8_t*>(y));
 }
 
 kernels::ByteSum byte_sum(float a_scale, std::int32_t a_zero, float b_scale, std::int32_t b_zero, float y_scale,

@@ -1,6 +1,9 @@
 // What a Quantize, a Dequantize or a sum of bytes in a graph says, as passes ask for it.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "engine/graph.h"
 #include "engine/tensor.h"
 #include "kernels/table.h"
@@ -28,5 +31,16 @@ inline bool is_per_tensor_dequantize(const Graph& graph, const Node& node) {
 kernels::ByteSum byte_sum(const Graph& graph, const Node& qlinear_add, bool is_signed);
 kernels::ByteSum byte_sum(float a_scale, std::int32_t a_zero, float b_scale, std::int32_t b_zero, float y_scale,
                           std::int32_t y_zero, bool is_signed);
+
+// QLinearMul's arithmetic: round((a - za) * (b - zb) * ratio + zy), ratio = sa * sb / sy.
+struct ByteProduct {
+  float ratio = 1;
+  std::int32_t a_zero = 0, b_zero = 0, y_zero = 0;
+  bool is_signed = false;
+
+  // y may be a or b.
+  void run(const std::uint8_t* a, const std::uint8_t* b, std::size_t n, std::uint8_t* y) const;
+};
+ByteProduct byte_product(const Graph& graph, const Node& qlinear_mul, bool is_signed);
 
 }  // namespace sesame::engine

@@ -58,7 +58,7 @@ class ByteAttentionMatch {
     if (node->is("Where")) {
       return leads_to_product(node->input(1), depth - 1) || leads_to_product(node->input(2), depth - 1);
     }
-    if (node->is("QLinearAdd", kMicrosoft)) {
+    if (node->is("QLinearAdd", kMicrosoft) || node->is("QLinearMul", kMicrosoft)) {
       return leads_to_product(node->input(0), depth - 1) || leads_to_product(node->input(3), depth - 1);
     }
     if (engine::is_quantize(*node) || engine::is_dequantize(*node)) {
@@ -119,6 +119,7 @@ class ByteAttentionMatch {
       return node.input(0);
     }
     if (node.is("QLinearAdd", kMicrosoft)) return match_byte_sum(node);
+    if (node.is("QLinearMul", kMicrosoft)) return match_byte_product(node);
     if (node.is("Where")) return match_fill(node);
     return combination_of(node) ? match_combination(node, *combination_of(node)) : kNoValue;
   }
@@ -156,13 +157,28 @@ class ByteAttentionMatch {
     return where.input(where_true ? 2 : 1);
   }
 
-  ValueId match_byte_sum(const Node& sum) {
+  bool has_constant_grids(const Node& node) const {
     const auto known = [&](std::size_t i) {
-      return sum.input(i) == kNoValue || m_.graph().is_constant(sum.input(i));
+      return node.input(i) == kNoValue || m_.graph().is_constant(node.input(i));
     };
-    for (std::size_t i : {1u, 2u, 4u, 5u, 6u, 7u}) {
-      if (!known(i)) return kNoValue;
+    return known(1) && known(2) && known(4) && known(5) && known(6) && known(7);
+  }
+
+  // By one byte for all scores.
+  ValueId match_byte_product(const Node& node) {
+    for (std::size_t side : {3u, 0u}) {
+      const engine::Tensor& t = m_.graph().constant(node.input(side));
+      if (!t || t.size() != 1 || !has_constant_grids(node)) continue;
+      const bool is_signed = probe_.type(node.output(0)) == DType::i8;
+      attention_.program.push_back(MultiplyByteScores{engine::byte_product(m_.graph(), node, is_signed),
+                                                      *static_cast<const std::uint8_t*>(t.raw()), side == 0});
+      return node.input(3 - side);
     }
+    return kNoValue;
+  }
+
+  ValueId match_byte_sum(const Node& sum) {
+    if (!has_constant_grids(sum)) return kNoValue;
     const bool first = leads_to_product(sum.input(0));
     const ValueId mask = sum.input(first ? 3 : 0);
     if (!probe_.shape(mask) || leads_to_product(mask)) return kNoValue;

@@ -69,7 +69,7 @@ bool RowGraph::is_bytes(ValueId id) const {
 }
 
 // Of bytes, each with its scale and zero point, that are all constants.
-std::optional<std::vector<ValueId>> RowGraph::operands_of_byte_sum(const Node& node, std::size_t width) const {
+std::optional<std::vector<ValueId>> RowGraph::operands_of_bytes(const Node& node, std::size_t width) const {
   const auto is_known = [&](std::size_t i) { return node.input(i) == kNoValue || m_.graph().is_constant(node.input(i)); };
   if (!is_known(1) || !is_known(2) || !is_known(4) || !is_known(5) || !is_known(6) || !is_known(7)) return std::nullopt;
   std::vector<ValueId> rows;
@@ -135,7 +135,7 @@ std::optional<std::vector<ValueId>> RowGraph::operands(const Node& node) const {
       node.is("DynamicQuantizeLinear"))
     return has_rows ? std::optional(first) : std::nullopt;
   if (node.is("QuantizedLinear", kSesame)) return has_rows && has_grid(node) ? std::optional(first) : std::nullopt;
-  if (node.is("QLinearAdd", kMicrosoft)) return operands_of_byte_sum(node, width);
+  if (node.is("QLinearAdd", kMicrosoft) || node.is("QLinearMul", kMicrosoft)) return operands_of_bytes(node, width);
   if (node.is("ReduceMean")) return has_rows && is_mean(node) ? std::optional(first) : std::nullopt;
   if (node.is("Pow")) {
     const bool power = m_.is_scalar(node.input(1), 2) || m_.is_scalar(node.input(1), 3);

@@ -51,7 +51,7 @@ class RowGraph {
   std::optional<std::vector<engine::ValueId>> operands_of_pair(const engine::Node& node, std::size_t width) const;
   bool is_float(engine::ValueId id) const { return probe_.shape(id) && probe_.type(id) == engine::DType::f32; }
   bool is_bytes(engine::ValueId id) const;
-  std::optional<std::vector<engine::ValueId>> operands_of_byte_sum(const engine::Node& node, std::size_t width) const;
+  std::optional<std::vector<engine::ValueId>> operands_of_bytes(const engine::Node& node, std::size_t width) const;
   bool is_mean(const engine::Node& node) const;
   bool has_grid(const engine::Node& linear) const;
   bool is_last_axis(std::int64_t axis) const { return axis == -1 || axis == 2; }

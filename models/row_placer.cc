@@ -127,7 +127,7 @@ void RowPlacer::place(const Node& node) {
   if (node.is("Split")) return place_split(node);
   if (node.is("Slice")) return place_columns(node.output(0), node.input(0), *rows_.slice_begin(node));
   if (node.is("Concat")) return place_concat(node);
-  if (node.is("QLinearAdd", kMicrosoft)) return place_byte_sum(node);
+  if (node.is("QLinearAdd", kMicrosoft) || node.is("QLinearMul", kMicrosoft)) return place_bytes(node);
   if (node.is("DynamicQuantizeLinear")) return place_dynamic_quantize(node);
   if (node.is("Pow")) return place_power(node);
   if (node.is("Sub")) return place_pair(node, Combination::subtract);
@@ -250,17 +250,22 @@ Tensor RowPlacer::spread(const Tensor& bytes, std::size_t width) {
   return row;
 }
 
-void RowPlacer::place_byte_sum(const Node& node) {
+void RowPlacer::place_bytes(const Node& node) {
   const std::vector<ValueId> operands = {node.input(0), node.input(3)};
   const std::size_t program = program_of(operands);
-  const kernels::ByteSum sum = engine::byte_sum(m_.graph(), node, probe_.type(node.output(0)) == DType::i8);
+  const bool is_signed = probe_.type(node.output(0)) == DType::i8;
   const std::size_t width = rows_.width(node.output(0));
   const auto bytes = [&](ValueId id) {
     const RowOperand x = operand(id, program);
     return x.is_constant() ? RowOperand{{}, spread(x.constant, width)} : x;
   };
   const RowOperand x = bytes(operands[0]), y = bytes(operands[1]);
-  writer_.write(program, AddByteRows{sum, x, y, place_value(node.output(0), program)});
+  const RowView out = place_value(node.output(0), program);
+  if (node.is("QLinearMul", kMicrosoft)) {
+    writer_.write(program, MultiplyByteRows{engine::byte_product(m_.graph(), node, is_signed), x, y, out});
+  } else {
+    writer_.write(program, AddByteRows{engine::byte_sum(m_.graph(), node, is_signed), x, y, out});
+  }
 }
 
 // The grid is known when a program has seen all rows: the next one quantizes.

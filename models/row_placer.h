@@ -74,7 +74,7 @@ class RowPlacer {
   void place_concat(const engine::Node& node);
   void place_pair(const engine::Node& node, kernels::Combination how);
   void place_power(const engine::Node& node);
-  void place_byte_sum(const engine::Node& node);
+  void place_bytes(const engine::Node& node);
   void place_dynamic_quantize(const engine::Node& node);
   // An operation with one operand, what `fill` makes of (x, out).
   template <class Fn>

@@ -112,10 +112,11 @@ class Running {
   }
 
   void row(const AddByteRows& op, std::size_t m) {
-    const auto bytes = [&](const RowOperand& x) {
-      return x.is_constant() ? static_cast<const std::uint8_t*>(x.constant.raw()) : b_.bytes_at(x.view, m);
-    };
-    kernels_.add_bytes_row(bytes(op.x), bytes(op.y), op.out.width, op.sum, b_.bytes_at(op.out, m));
+    kernels_.add_bytes_row(bytes(op.x, m), bytes(op.y, m), op.out.width, op.sum, b_.bytes_at(op.out, m));
+  }
+
+  void row(const MultiplyByteRows& op, std::size_t m) {
+    op.product.run(bytes(op.x, m), bytes(op.y, m), op.out.width, b_.bytes_at(op.out, m));
   }
 
   void row(const StoreRows& op, std::size_t m) {
@@ -134,6 +135,10 @@ class Running {
   kernels::Operand operand(const RowOperand& x, std::size_t m) const {
     if (x.is_constant()) return {x.constant.data<float>(), x.constant.size() == 1};
     return {b_.at(x.view, m), x.view.width == 1};
+  }
+
+  const std::uint8_t* bytes(const RowOperand& x, std::size_t m) const {
+    return x.is_constant() ? static_cast<const std::uint8_t*>(x.constant.raw()) : b_.bytes_at(x.view, m);
   }
 
   ByteGrid known(const ByteGrid& grid) const {
@@ -175,9 +180,12 @@ engine::DynamicParameters RowRanges::parameters(std::size_t slot) const {
 std::size_t weight_bytes(const RowOp& op) {
   if (const auto* load = std::get_if<LoadRows>(&op)) return bytes(load->table);
   if (const auto* norm = std::get_if<NormRows>(&op)) return bytes(norm->norm.gamma) + bytes(norm->norm.beta);
-  if (const auto* sum = std::get_if<AddByteRows>(&op)) return bytes(sum->x.constant) + bytes(sum->y.constant);
-  const auto* combined = std::get_if<CombineRows>(&op);
-  return combined != nullptr ? bytes(combined->x.constant) + bytes(combined->y.constant) : 0;
+  return std::visit(
+      [](const auto& o) -> std::size_t {
+        if constexpr (requires { o.y.constant; }) return bytes(o.x.constant) + bytes(o.y.constant);
+        return 0;
+      },
+      op);
 }
 
 double multiply_adds(const RowOp& op) {

@@ -17,6 +17,7 @@
 #include "engine/linear.h"
 #include "engine/operators/quantization.h"
 #include "engine/quantized_linear.h"
+#include "engine/quantized_node.h"
 #include "engine/step.h"
 #include "engine/tensor.h"
 #include "kernels/table.h"
@@ -113,13 +114,19 @@ struct AddByteRows {  // bytes, as kernels' add_bytes_row
   RowOperand x, y;
   RowView out;
 };
+struct MultiplyByteRows {  // bytes
+  engine::ByteProduct product;
+  RowOperand x, y;
+  RowView out;
+};
 struct StoreRows {  // into an output of the step, [batch, length, width], or [batch, width] of the first rows
   std::size_t output = 0;
   RowView x;
 };
 
 using RowOp = std::variant<LoadRows, LinearRows, ByteLinearRows, NormRows, ActivateRows, FunctionRows, CombineRows,
-                           CopyRows, FirstRows, RangeRows, QuantizeRows, DequantizeRows, AddByteRows, StoreRows>;
+                           CopyRows, FirstRows, RangeRows, QuantizeRows, DequantizeRows, AddByteRows, MultiplyByteRows,
+                           StoreRows>;
 using RowProgram = std::vector<RowOp>;
 
 // Calls fn(view) for each view of the operation.

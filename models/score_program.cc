@@ -1,6 +1,7 @@
 #include "models/score_program.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <type_traits>
 
@@ -70,6 +71,15 @@ class Running {
     const auto* condition = reinterpret_cast<const bool*>(input.data);
     for (std::size_t j = 0; j < r_.keys; ++j) {
       r_.floats[j] = condition[input.is_one ? 0 : j] == op.where ? op.fill : r_.floats[j];
+    }
+  }
+  void operator()(const MultiplyByteScores& op) {
+    std::array<std::uint8_t, 64> numbers;
+    numbers.fill(op.number);
+    for (std::size_t j = 0; j < r_.keys; j += numbers.size()) {
+      const std::size_t n = std::min(numbers.size(), r_.keys - j);
+      std::uint8_t* scores = r_.bytes + j;
+      op.product.run(op.number_first ? numbers.data() : scores, op.number_first ? scores : numbers.data(), n, scores);
     }
   }
   void operator()(const SoftmaxScores&) { kernels_.softmax_row(r_.floats, r_.keys, r_.floats); }

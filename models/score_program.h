@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/byte_softmax.h"
+#include "engine/quantized_node.h"
 #include "engine/tensor.h"
 #include "kernels/table.h"
 #include "models/row_program.h"
@@ -44,6 +45,11 @@ struct FillScores {  // where the bool input is `where`, the score is replaced
   bool where = true;
   float fill = 0;
 };
+struct MultiplyByteScores {  // bytes times one byte, first or second
+  engine::ByteProduct product;
+  std::uint8_t number = 0;
+  bool number_first = false;
+};
 struct SoftmaxScores {};
 struct ByteSoftmaxScores {
   float x_scale = 1;
@@ -52,7 +58,7 @@ struct ByteSoftmaxScores {
 };
 
 using ScoreOp = std::variant<QuantizeScores, DequantizeScores, CombineScores, MaskScores, AddScores, AddByteScores,
-                             FillScores, SoftmaxScores, ByteSoftmaxScores>;
+                             FillScores, MultiplyByteScores, SoftmaxScores, ByteSoftmaxScores>;
 using ScoreProgram = std::vector<ScoreOp>;
 
 // Whether what comes out of the program are bytes.

@@ -65,6 +65,13 @@ class Moving {
     if (node.output(0) == kNoValue) return std::nullopt;
     if (is_per_tensor_quantize(graph_, node) || is_per_tensor_dequantize(graph_, node)) return 0;
     if (node.is("DynamicQuantizeLinear")) return 0;
+    if (node.is("QLinearAdd", kMicrosoft) || node.is("QLinearMul", kMicrosoft)) {
+      const auto is_one = [&](std::size_t i) {
+        return graph_.is_constant(node.input(i)) && graph_.constant(node.input(i)).size() == 1;
+      };
+      if (is_one(0) == is_one(3)) return std::nullopt;
+      return is_one(0) ? 3 : 0;
+    }
     if (!node.is("Mul") && !node.is("Div") && !node.is("Add") && !node.is("Sub")) return std::nullopt;
     for (std::size_t i : {0u, 1u}) {
       if (node.inputs.size() == 2 && m_.scalar(node.input(1 - i)) && !graph_.is_constant(node.input(i))) return i;

@@ -69,7 +69,7 @@ class QuantizedSum {
   kernels::ByteSum sum_;
 };
 
-// round((a - za) * (b - zb) * (sa * sb / sy) + z).
+// The product's arithmetic: engine/quantized_node.h.
 class QuantizedProduct {
  public:
   QuantizedProduct(const PairParameters& p) : p_(p), ratio_(p.a_scale * p.b_scale / p.y_scale) {}

@@ -129,7 +129,8 @@ std::optional<std::vector<ValueId>> RowGraph::operands(const Node& node) const {
   // A grid that all rows share is no row's own.
   if (node.is("Linear", kSesame) && engine::linear_scheme(node).rows == engine::RowGrid::per_tensor)
     return std::nullopt;
-  if (node.is("Linear", kSesame) || node.is("Relu") || node.is("Tanh") || node.is("Erf") || node.is("Sqrt"))
+  if (node.is("Linear", kSesame) || node.is("Relu") || node.is("Tanh") || node.is("Erf") || node.is("Sqrt") ||
+      node.is("Reciprocal"))
     return has_rows ? std::optional(first) : std::nullopt;
   if (engine::is_per_tensor_quantize(m_.graph(), node) || engine::is_per_tensor_dequantize(m_.graph(), node) ||
       node.is("DynamicQuantizeLinear"))

@@ -133,6 +133,11 @@ void RowPlacer::place(const Node& node) {
   if (node.is("Sub")) return place_pair(node, Combination::subtract);
   if (node.is("Mul")) return place_pair(node, Combination::multiply);
   if (node.is("Div")) return place_pair(node, Combination::divide);
+  if (node.is("Reciprocal")) {
+    return place_unary(node, [&](RowView x, RowView out) {
+      return CombineRows{Combination::divide, {{}, Tensor::scalar<float>(1)}, {x, {}}, out};
+    });
+  }
   if (is_activation(node)) {
     const Node* linear = deferred(node.input(0));
     if (linear != nullptr) return place_linear(*linear, node, kNoValue);

@@ -136,7 +136,8 @@ class ChainRecogniser {
     for (const Chain& chain : chains) {
       for (const LayerPattern& layer : chain) attentions.push_back(layer.attention);
     }
-    return chains.size() > 1 && alone_.empty() && count_together(m_, probe_, attentions) == attentions.size();
+    Mismatch ignored;
+    return chains.size() > 1 && alone_.empty() && count_together(m_, probe_, attentions, ignored) == attentions.size();
   }
 
   void leave(const std::vector<Chain>& chains, Recognition& report) {

@@ -244,14 +244,18 @@ class RowCompiler {
 
 }  // namespace
 
-std::size_t count_together(const Matcher& m, const ShapeProbe& probe, std::span<const AttentionPattern> attentions) {
+std::size_t count_together(const Matcher& m, const ShapeProbe& probe, std::span<const AttentionPattern> attentions,
+                           Mismatch& why) {
   const RowGraph rows = row_graph(m, probe, attentions[0]);
   const auto& shape = *probe.shape(attentions[0].query);
   std::set<ValueId> contexts;
   for (std::size_t i = 0; i < attentions.size(); ++i) {
     const AttentionPattern& a = attentions[i];
     const auto& own = *probe.shape(a.query);
-    if (own[0] != shape[0] || own[1] != shape[1] || !same_mask(a, attentions[0])) return i;
+    if (own[0] != shape[0] || own[1] != shape[1] || !same_mask(a, attentions[0])) {
+      why = {a.query, "queries of the same rows under the same mask as before"};
+      return i;
+    }
     const std::set<ValueId> foreign = rows.behind(contexts);
     std::vector<ValueId> read = {a.query, a.key, a.value, a.mask};
     read.insert(read.end(), a.score_inputs.begin(), a.score_inputs.end());
@@ -259,13 +263,16 @@ std::size_t count_together(const Matcher& m, const ShapeProbe& probe, std::span<
       const ValueId id = read[r];
       const bool is_mask = r >= 3;
       const std::set<ValueId> sources = is_mask ? std::set<ValueId>{id} : rows.sources(id, contexts);
-      const bool closed = std::none_of(sources.begin(), sources.end(), [&](ValueId source) {
-        return !contexts.contains(source) && foreign.contains(source);
-      });
-      const bool loadable = is_mask || std::all_of(sources.begin(), sources.end(), [&](ValueId source) {
-                              return rows.broadcast_width(source) != 0;
-                            });
-      if (!closed || !loadable || (!is_mask && !rows.is_projected(id, contexts))) return i;
+      for (ValueId source : sources) {
+        const bool closed = contexts.contains(source) || !foreign.contains(source);
+        if (closed && (is_mask || rows.broadcast_width(source) != 0)) continue;
+        why = {source, "an operation on each row alone"};
+        return i;
+      }
+      if (!is_mask && !rows.is_projected(id, contexts)) {
+        why = {id, "rows that a Linear makes"};
+        return i;
+      }
     }
     contexts.insert(a.context);
   }

@@ -73,6 +73,13 @@ void report_region(const RowRegion& region, const ShapeProbe& probe, Recognition
   }
 }
 
+// Says of an attention that was found, but in no encoder, what keeps it out.
+void explain(const Matcher& m, ValueId softmax, const Mismatch& why, std::vector<LoneAttention>& alone) {
+  for (LoneAttention& each : alone) {
+    if (each.softmax == softmax) each.why = describe_mismatch(m, *m.uses().producer(softmax), why);
+  }
+}
+
 // Replaces the first encoder around the wanted attentions, and takes them off the list. False when there is none.
 bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>& wanted,
                    std::vector<LoneAttention>& alone, Recognition& report) {
@@ -82,11 +89,14 @@ bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>
   std::size_t count = 0;
   for (std::size_t begin = 0; begin < found.attentions.size(); begin += std::max<std::size_t>(count, 1)) {
     const std::span<const AttentionPattern> left = std::span(found.attentions).subspan(begin);
-    count = count_together(m, probe, left);
     Mismatch why;
+    count = count_together(m, probe, left, why);
     auto region = count == 0 ? std::nullopt : compile_rows(m, probe, left.first(count), precision, why);
     for (std::size_t i = begin; i < begin + std::max<std::size_t>(count, 1); ++i) wanted.erase(found.softmaxes[i]);
-    if (!region) continue;
+    if (!region) {
+      explain(m, found.softmaxes[begin], why, alone);
+      continue;
+    }
     const auto first = found.softmaxes.begin() + static_cast<std::ptrdiff_t>(begin);
     const std::set<ValueId> done(first, first + static_cast<std::ptrdiff_t>(count));
     std::erase_if(alone, [&](const LoneAttention& each) { return done.contains(each.softmax); });

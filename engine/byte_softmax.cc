@@ -27,7 +27,8 @@ void ByteSoftmax::run_as(const Q* x, std::size_t n, std::ptrdiff_t stride, Q* y)
   float sum = 0;
   for (std::size_t j = 0; j < n; ++j) sum += table_[static_cast<std::size_t>(largest - at(j))];
   std::array<Q, 256> answers;  // by distance from the largest
-  for (std::size_t d = 0; d < answers.size(); ++d) answers[d] = saturated<Q>(table_[d] * units_ / sum, range_.zero_point);
+  for (std::size_t d = 0; d < answers.size(); ++d)
+    answers[d] = saturated<Q>(table_[d] * units_ / sum, range_.zero_point);
   for (std::size_t j = 0; j < n; ++j) {
     y[static_cast<std::ptrdiff_t>(j) * stride] = answers[static_cast<std::size_t>(largest - at(j))];
   }

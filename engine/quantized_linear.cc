@@ -84,8 +84,7 @@ void QuantizedLinear::run(const kernels::Table& kernels, const Input& input, std
     const float product = scale * scale_.data<float>()[begin + n];
     factor[n] = y_scale_ ? product / *y_scale_ : product;
   }
-  const ByteRows a = store_rows(input.type, input.x, input.ld, 1, rows, weights_.K,
-                                input.zero_point, stored);
+  const ByteRows a = store_rows(input.type, input.x, input.ld, 1, rows, weights_.K, input.zero_point, stored);
   sum_columns(kernels, a, rows, weights_, begin, count, integer_bias_ ? integer_bias_.data<std::int32_t>() : nullptr,
               init, sums);
   const float* bias = bias_ ? bias_.data<float>() + begin : nullptr;

@@ -20,9 +20,7 @@ bool has_tensor_parameters(const Graph& graph, const Node& node) {
 
 namespace {
 
-float scale(const Graph& graph, const Node& node, std::size_t i) {
-  return scale_at(graph.constant(node.input(i)), 0);
-}
+float scale(const Graph& graph, const Node& node, std::size_t i) { return scale_at(graph.constant(node.input(i)), 0); }
 std::int32_t zero(const Graph& graph, const Node& node, std::size_t i) {
   return zero_point_at(graph.constant(node.input(i)), 0);
 }

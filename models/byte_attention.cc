@@ -92,8 +92,14 @@ class Product {
 
  private:
   void multiply_floats(const HeadRows& a, std::size_t rows, const HeadRows& y) const {
-    kernels_.gemm_f32({reinterpret_cast<const float*>(a.data), static_cast<std::ptrdiff_t>(a.stride / sizeof(float)),
-                       reinterpret_cast<const float*>(packed_), rows, N_, K_, {}, reinterpret_cast<float*>(y.data),
+    kernels_.gemm_f32({reinterpret_cast<const float*>(a.data),
+                       static_cast<std::ptrdiff_t>(a.stride / sizeof(float)),
+                       reinterpret_cast<const float*>(packed_),
+                       rows,
+                       N_,
+                       K_,
+                       {},
+                       reinterpret_cast<float*>(y.data),
                        static_cast<std::ptrdiff_t>(y.stride / sizeof(float))});
   }
 
@@ -105,8 +111,8 @@ class Product {
     engine::sum_columns(kernels_, stored, rows, bytes_, 0, N_, nullptr, scratch_.init, scratch_.sums);
     const bool has_zero_points = bytes_.zero[0] != 0;
     for (std::size_t m = 0; m < rows; ++m) {
-      const kernels::SumsRow row = engine::row_of_sums(kernels_, stored, m, bytes_, 0, N_, has_zero_points,
-                                                       scratch_.factor, scratch_.sums);
+      const kernels::SumsRow row =
+          engine::row_of_sums(kernels_, stored, m, bytes_, 0, N_, has_zero_points, scratch_.factor, scratch_.sums);
       if (p_.y) {
         kernels_.requantize_sums_row(row, N_, p_.y->range,
                                      reinterpret_cast<std::uint8_t*>(bytes.data + m * bytes.stride));

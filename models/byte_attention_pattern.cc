@@ -87,8 +87,8 @@ class ByteAttentionMatch {
     const auto& graph = m_.graph();
     const auto one = [&](ValueId id) { return graph.is_constant(id) && graph.constant(id).size() == 1; };
     if (!probe_.shape(bytes) || !one(scale) || (zero != kNoValue && !one(zero))) return std::nullopt;
-    return ByteGrid{engine::scale_at(graph.constant(scale), 0),
-                    engine::byte_range(probe_.type(bytes), graph.constant(zero)), {}};
+    return ByteGrid{
+        engine::scale_at(graph.constant(scale), 0), engine::byte_range(probe_.type(bytes), graph.constant(zero)), {}};
   }
 
   // Backwards from the softmax's input to the product of queries and keys.
@@ -241,10 +241,10 @@ class ByteAttentionMatch {
     product.of_bytes = !node.is("MatMul");
     if (!product.of_bytes) return true;
     const bool q = node.is("QLinearMatMul");
-    const auto a = q ? grid(node.input(0), node.input(1), node.input(2))
-                     : grid(node.input(0), node.input(2), node.input(4));
-    const auto b = q ? grid(node.input(3), node.input(4), node.input(5))
-                     : grid(node.input(1), node.input(3), node.input(5));
+    const auto a =
+        q ? grid(node.input(0), node.input(1), node.input(2)) : grid(node.input(0), node.input(2), node.input(4));
+    const auto b =
+        q ? grid(node.input(3), node.input(4), node.input(5)) : grid(node.input(1), node.input(3), node.input(5));
     if (!a || !b || (!q && node.input(6) != kNoValue)) return fail(node.output(0), "one constant grid a side");
     product.a = *a;
     product.b = *b;
@@ -264,11 +264,11 @@ class ByteAttentionMatch {
   bool match_heads(const Node& context) {
     const auto q = heads(scores_->input(0), kHeadsFirst, "queries as [batch, heads, length, head_dim]");
     if (!q) return false;
-    const auto k = heads(scores_->input(right_operand(*scores_)), {0, 2, 3, 1},
-                         "keys as [batch, heads, head_dim, length]");
+    const auto k =
+        heads(scores_->input(right_operand(*scores_)), {0, 2, 3, 1}, "keys as [batch, heads, head_dim, length]");
     if (!k) return false;
-    const auto v = heads(context.input(right_operand(context)), kHeadsFirst,
-                         "values as [batch, heads, length, head_dim]");
+    const auto v =
+        heads(context.input(right_operand(context)), kHeadsFirst, "values as [batch, heads, length, head_dim]");
     if (!v) return false;
     if (q->heads != k->heads || q->heads != v->heads || q->head_dim != k->head_dim || q->head_dim != v->head_dim) {
       return fail(k->dense, "as many heads as queries have");

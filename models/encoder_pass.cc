@@ -125,8 +125,8 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item, std::byte* s
   a.head_dim = layer.head_dim;
   a.out = rows_.context + (pruned ? index : first) * encoder_.hidden + column;
   a.ldo = ld_hidden;
-  attend_head(*e_.kernels, {layer.attention, layer.score_scale, layer.relative, encoder_.mask}, ragged(), s, head, first,
-              a, scratch);
+  attend_head(*e_.kernels, {layer.attention, layer.score_scale, layer.relative, encoder_.mask}, ragged(), s, head,
+              first, a, scratch);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

@@ -125,9 +125,8 @@ class RowCompiler {
       const auto operands = multiplies || node.is("DynamicQuantizeLinear") ? std::nullopt : rows_.operands(node);
       const auto is_behind = [&](ValueId id) { return behind.contains(id); };
       if (!operands || !std::any_of(operands->begin(), operands->end(), is_behind)) continue;
-      const bool known = std::all_of(operands->begin(), operands->end(), [&](ValueId id) {
-        return is_behind(id) || context.contains(id);
-      });
+      const bool known = std::all_of(operands->begin(), operands->end(),
+                                     [&](ValueId id) { return is_behind(id) || context.contains(id); });
       if (!known || is_sum_of_activations(m_, &node)) continue;
       behind.insert(node.output(0));
       need(node.output(0));
@@ -172,8 +171,18 @@ class RowCompiler {
     const RowView query = placer_.view(a.query, program), key = placer_.view(a.key, program);
     const RowView value = placer_.view(a.value, program), context = placer_.place_value(a.context, program + 1);
     region_.encoder.attentions.push_back(
-        {program, a.heads, a.head_dim, a.scale, precision, query, key, value, context,
-         make_relative_attention(a.relative, a.heads, engine::LinearPrecision::fp32, places_), a.bytes, {}});
+        {program,
+         a.heads,
+         a.head_dim,
+         a.scale,
+         precision,
+         query,
+         key,
+         value,
+         context,
+         make_relative_attention(a.relative, a.heads, engine::LinearPrecision::fp32, places_),
+         a.bytes,
+         {}});
     places_ = region_.encoder.attentions.back().relative.places;
   }
 
@@ -235,10 +244,10 @@ class RowCompiler {
   RowGraph rows_;
   RowRegion region_;
   std::shared_ptr<const RelativePlaces> places_;  // that attentions share
-  std::vector<std::size_t> found_;  // attentions in the order in which they are run
-  std::map<ValueId, std::size_t> context_;  // to the attention that makes it
-  std::set<ValueId> known_;                 // all contexts
-  std::set<ValueId> needed_;                // values that operations make
+  std::vector<std::size_t> found_;                // attentions in the order in which they are run
+  std::map<ValueId, std::size_t> context_;        // to the attention that makes it
+  std::set<ValueId> known_;                       // all contexts
+  std::set<ValueId> needed_;                      // values that operations make
   RowPlacer placer_;
 };
 
@@ -291,7 +300,8 @@ const Node* unfinished_at(const Matcher& m, const ShapeProbe& probe, const RowRe
     if (is_attention_softmax(probe, node)) break;  // the next layer's
     if (first == nullptr) first = &node;
     const bool sum = is_sum_of_activations(m, &node) && probe.rank(node.output(0)) == 3;
-    const bool norm = (node.is("LayerNormalization") || node.is("LayerNormalizationSteps", kSesame)) && is_sum_of_activations(m, m.uses().producer(node.input(0)));
+    const bool norm = (node.is("LayerNormalization") || node.is("LayerNormalizationSteps", kSesame)) &&
+                      is_sum_of_activations(m, m.uses().producer(node.input(0)));
     if (sum || norm) return first;
     behind.insert(node.outputs.begin(), node.outputs.end());
   }

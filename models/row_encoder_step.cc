@@ -87,13 +87,12 @@ std::size_t RowEncoderStep::scratch_bytes(std::span<const Tensor> inputs, std::s
 }
 
 std::size_t RowEncoderStep::worker_scratch_bytes(std::span<const Tensor> inputs, std::span<const Tensor>) const {
-  std::size_t bytes =
-      pointer_bytes(encoder_) + parameter_bytes(encoder_) + encoder_.sums +
-      kMaxBlock * (encoder_.block_bytes + sizeof(float) + encoder_.made);
+  std::size_t bytes = pointer_bytes(encoder_) + parameter_bytes(encoder_) + encoder_.sums +
+                      kMaxBlock * (encoder_.block_bytes + sizeof(float) + encoder_.made);
   const std::size_t length = sizes_of(encoder_, inputs).length;
   for (const RowAttention& a : encoder_.attentions) {
-    bytes = std::max(bytes,
-                     a.bytes ? byte_attention_scratch(length, a.head_dim) : head_attention_scratch(a.relative, length, a.head_dim));
+    bytes = std::max(bytes, a.bytes ? byte_attention_scratch(length, a.head_dim)
+                                    : head_attention_scratch(a.relative, length, a.head_dim));
   }
   return bytes;
 }
@@ -184,7 +183,8 @@ void RowEncoderStep::run_program(const Execution& e, std::size_t program, std::s
 void RowEncoderStep::attend(const Execution& e, std::size_t index, std::size_t item, std::byte* scratch) const {
   const RowAttention& attention = encoder_.attentions[index];
   const RaggedBatch& ragged = RaggedBatch::at(e.scratch);
-  const AttentionItem found = attention_item(ragged, attention.heads, encoder_.is_pruned(attention), e.options->threads, item);
+  const AttentionItem found =
+      attention_item(ragged, attention.heads, encoder_.is_pruned(attention), e.options->threads, item);
   if (attention.bytes) return attend_bytes(e, attention, found, scratch);
   const Sequence& s = ragged.sequence(found.sequence);
   const auto rows = [&](const RowView& view, std::size_t row) {

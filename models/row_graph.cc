@@ -70,7 +70,9 @@ bool RowGraph::is_bytes(ValueId id) const {
 
 // Of bytes, each with its scale and zero point, that are all constants.
 std::optional<std::vector<ValueId>> RowGraph::operands_of_bytes(const Node& node, std::size_t width) const {
-  const auto is_known = [&](std::size_t i) { return node.input(i) == kNoValue || m_.graph().is_constant(node.input(i)); };
+  const auto is_known = [&](std::size_t i) {
+    return node.input(i) == kNoValue || m_.graph().is_constant(node.input(i));
+  };
   if (!is_known(1) || !is_known(2) || !is_known(4) || !is_known(5) || !is_known(6) || !is_known(7)) return std::nullopt;
   std::vector<ValueId> rows;
   for (ValueId id : {node.input(0), node.input(3)}) {
@@ -78,7 +80,7 @@ std::optional<std::vector<ValueId>> RowGraph::operands_of_bytes(const Node& node
     const bool row = t && t.rank() <= 3 && t.size() > 0 &&
                      (t.size() == 1 || (t.size() == static_cast<std::int64_t>(width) && t.shape().back() == t.size()));
     if (t && !row) return std::nullopt;
-    if (!t && broadcast_width(id) != width) return std::nullopt;
+    if (!t && broadcast_width(id) != width && broadcast_width(id) != 1) return std::nullopt;
     if (!t) rows.push_back(id);
   }
   return rows.empty() ? std::nullopt : std::optional(rows);
@@ -186,7 +188,8 @@ std::set<ValueId> RowGraph::sources(ValueId id, const std::set<ValueId>& known) 
 
 bool RowGraph::is_projected(ValueId id, const std::set<ValueId>& known) const {
   bool found = false;
-  walk_back(id, known, [&](ValueId, const Node* node) { found |= node != nullptr && (node->is("Linear", kSesame) || node->is("QuantizedLinear", kSesame));
+  walk_back(id, known, [&](ValueId, const Node* node) {
+    found |= node != nullptr && (node->is("Linear", kSesame) || node->is("QuantizedLinear", kSesame));
   });
   return found;
 }

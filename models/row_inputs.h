@@ -20,7 +20,7 @@ struct InputSizes {
 // The row of `table` that the id at [sequence, position] means, or of a dense input [.., width] where there is no
 // table. The input may broadcast over batch or length. Throws Error for an id outside the table.
 const std::byte* input_row(const engine::Tensor& table, std::size_t width, const engine::Tensor& input,
-                       std::size_t sequence, std::size_t position);
+                           std::size_t sequence, std::size_t position);
 
 // Widens `sizes` by what the input says of batch and length.
 void join_sizes(bool is_table, const engine::Tensor& input, InputSizes& sizes);

@@ -179,8 +179,7 @@ void RowPlacer::place_quantized_linear(const Node& node) {
   std::shared_ptr<const engine::QuantizedLinear>& linear =
       linears_[{{node.inputs.begin() + 3, node.inputs.end()},
                 {node.attributes.integer("transposed", 0) != 0, node.attributes.real("alpha", 1)}}];
-  if (!linear)
-    linear = std::make_shared<engine::QuantizedLinear>(engine::quantized_linear_parts(m_.graph(), node));
+  if (!linear) linear = std::make_shared<engine::QuantizedLinear>(engine::quantized_linear_parts(m_.graph(), node));
   ByteGrid grid;
   if (const Node* dynamic = rows_.dynamic_grid(node.input(1))) {
     grid.slot = slot_.at(dynamic->output(1));
@@ -192,7 +191,8 @@ void RowPlacer::place_quantized_linear(const Node& node) {
 
 ByteGrid RowPlacer::constant_grid(const Node& node, std::size_t scale, std::size_t zero, ValueId bytes) const {
   return {engine::scale_at(m_.graph().constant(node.input(scale)), 0),
-          engine::byte_range(probe_.type(bytes), m_.graph().constant(node.input(zero))), {}};
+          engine::byte_range(probe_.type(bytes), m_.graph().constant(node.input(zero))),
+          {}};
 }
 
 void RowPlacer::place_norm(const Node& node) {
@@ -236,8 +236,7 @@ void RowPlacer::place_power(const Node& node) {
   const RowView square = cube ? writer_.new_rows(x.view.width) : place_value(node.output(0), program);
   writer_.write(program, CombineRows{Combination::multiply, x, x, square});
   if (!cube) return;
-  writer_.write(program,
-                CombineRows{Combination::multiply, {square, {}}, x, place_value(node.output(0), program)});
+  writer_.write(program, CombineRows{Combination::multiply, {square, {}}, x, place_value(node.output(0), program)});
 }
 
 void RowPlacer::place_pair(const Node& node, Combination how) {
@@ -262,7 +261,11 @@ void RowPlacer::place_bytes(const Node& node) {
   const std::size_t width = rows_.width(node.output(0));
   const auto bytes = [&](ValueId id) {
     const RowOperand x = operand(id, program);
-    return x.is_constant() ? RowOperand{{}, spread(x.constant, width)} : x;
+    if (x.is_constant()) return RowOperand{{}, spread(x.constant, width)};
+    if (x.view.width == width) return x;
+    const RowView all = writer_.new_rows(width, true);
+    writer_.write(program, SpreadRows{x.view, all});
+    return RowOperand{all, {}};
   };
   const RowOperand x = bytes(operands[0]), y = bytes(operands[1]);
   const RowView out = place_value(node.output(0), program);

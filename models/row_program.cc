@@ -93,6 +93,10 @@ class Running {
 
   void row(const CopyRows& op, std::size_t m) { copy(b_.raw_at(op.x, m), op.out, m); }
 
+  void row(const SpreadRows& op, std::size_t m) {
+    std::fill_n(b_.bytes_at(op.out, m), op.out.width, *b_.bytes_at(op.x, m));
+  }
+
   void row(const FirstRows& op, std::size_t m) { copy(b_.raw_at(op.x, b_.row(m)), op.out, m); }
 
   void row(const RangeRows& op, std::size_t m) {

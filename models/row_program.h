@@ -94,6 +94,9 @@ struct CombineRows {  // out = x (+ - * /) y
 struct CopyRows {
   RowView x, out;
 };
+struct SpreadRows {  // bytes: all of out = x, which is one
+  RowView x, out;
+};
 struct FirstRows {  // out = the row of position 0; `x` is shared by all blocks
   RowView x, out;
 };
@@ -125,8 +128,8 @@ struct StoreRows {  // into an output of the step, [batch, length, width], or [b
 };
 
 using RowOp = std::variant<LoadRows, LinearRows, ByteLinearRows, NormRows, ActivateRows, FunctionRows, CombineRows,
-                           CopyRows, FirstRows, RangeRows, QuantizeRows, DequantizeRows, AddByteRows, MultiplyByteRows,
-                           StoreRows>;
+                           CopyRows, SpreadRows, FirstRows, RangeRows, QuantizeRows, DequantizeRows, AddByteRows,
+                           MultiplyByteRows, StoreRows>;
 using RowProgram = std::vector<RowOp>;
 
 // Calls fn(view) for each view of the operation.
@@ -180,11 +183,11 @@ struct RowBlock {
   std::size_t begin = 0;  // rows [begin, begin + count) of the batch; sequences when only their first rows are meant
   std::size_t count = 0;
   bool first_rows = false;
-  std::span<std::byte* const> buffers;      // the block's first row of each, the batch's with first_rows where shared
-  std::span<const RowBuffer> layout;        // of those buffers
-  std::byte* made = nullptr;                // [count][RowEncoder::made], rows as a Linear reads them
-  float* scales = nullptr;                  // [count]
-  std::byte* sums = nullptr;                // QuantizedLinear::scratch_bytes
+  std::span<std::byte* const> buffers;  // the block's first row of each, the batch's with first_rows where shared
+  std::span<const RowBuffer> layout;    // of those buffers
+  std::byte* made = nullptr;            // [count][RowEncoder::made], rows as a Linear reads them
+  float* scales = nullptr;              // [count]
+  std::byte* sums = nullptr;            // QuantizedLinear::scratch_bytes
   RowRanges ranges{};
   engine::DynamicParameters* parameters = nullptr;  // [slots], of those that the program reads
 

@@ -108,7 +108,8 @@ bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>
     }
     const std::string name = m.uses().producer(found.softmaxes[begin])->name;
     std::vector<Node> added;
-    if (left[0].pair_mask) region->inputs[region->encoder.inputs.size()] = add_key_mask(graph, *left[0].pair_mask, added);
+    if (left[0].pair_mask)
+      region->inputs[region->encoder.inputs.size()] = add_key_mask(graph, *left[0].pair_mask, added);
     replace(graph, std::move(*region), name, std::move(added));
     return true;
   }

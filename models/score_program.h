@@ -73,11 +73,11 @@ struct ScoreRow {
   std::span<const engine::Tensor> inputs;  // of the step
   std::span<const std::size_t> places;     // where the program's inputs are among them
   std::size_t sequence = 0, head = 0, query = 0, keys = 0;
-  const float* bias = nullptr;  // of the sequence's keys, or null
-  bool flat = false;            // all scores are masked to the same number
+  const float* bias = nullptr;                   // of the sequence's keys, or null
+  bool flat = false;                             // all scores are masked to the same number
   const engine::ByteSoftmax* softmax = nullptr;  // byte_softmax(program, keys), where there is one
-  float* floats = nullptr;        // [keys], the scores where they are floats
-  std::uint8_t* bytes = nullptr;  // [round_up(keys, 64)], where they are bytes
+  float* floats = nullptr;                       // [keys], the scores where they are floats
+  std::uint8_t* bytes = nullptr;                 // [round_up(keys, 64)], where they are bytes
 };
 
 // The softmax of bytes among the operations, made once for rows of so many keys.

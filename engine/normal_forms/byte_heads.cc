@@ -106,7 +106,8 @@ class Moving {
   // moves(x) -> operation becomes operation(x) -> moves.
   bool hoist(const Node& node, std::size_t operand) {
     const ValueId x = node.input(operand), dense = root(x);
-    if (x == dense || rank_of(dense) != 3 || comes_from_product(dense) || probe_.follows_from_shapes(node.output(0))) return false;
+    if (x == dense || rank_of(dense) != 3 || comes_from_product(dense) || probe_.follows_from_shapes(node.output(0)))
+      return false;
     std::vector<Node> moves;
     for (ValueId id = x; id != dense; id = moves.back().input(0)) moves.push_back(*producer(id));
     std::reverse(moves.begin(), moves.end());

@@ -149,12 +149,14 @@ bool take_apart(Graph& graph, std::vector<Node>& nodes, const Node& node, const 
   }
   Emitter e(graph, nodes, node.name.empty() ? graph.value(node.outputs[0]).name : node.name);
   if (node.op == "SkipLayerNormalization") return emit_skip_layernorm(e, graph, node);
-  if (node.op == "EmbedLayerNormalization" || node.op == "QEmbedLayerNormalization") return emit_embed_layernorm(e, node);
+  if (node.op == "EmbedLayerNormalization" || node.op == "QEmbedLayerNormalization")
+    return emit_embed_layernorm(e, node);
   if (node.op == "BiasGelu" || node.op == "Gelu") return emit_gelu(e, node, "none");
   if (node.op == "FastGelu") return emit_gelu(e, node, "tanh");
   if (node.op == "LayerNormalization") return emit_layernorm(e, node);
   if (node.op == "FusedGemm") return emit_fused_gemm(e, node);
-  if (node.op == "Attention" || node.op == "MultiHeadAttention" || node.op == "ProjectedAttention") return emit_attention(e, graph, probe, node);
+  if (node.op == "Attention" || node.op == "MultiHeadAttention" || node.op == "ProjectedAttention")
+    return emit_attention(e, graph, probe, node);
   if (node.op == "FusedMatMul" || node.op == "TransposeMatMul") return emit_fused_matmul(e, node, probe);
   return false;
 }

@@ -69,8 +69,8 @@ class AttentionParts {
   std::vector<std::int64_t> sizes_of(std::int64_t all) const {
     auto sizes = node_.attributes.maybe_integers("qkv_hidden_sizes").value_or(std::vector<std::int64_t>{});
     if (sizes.empty()) sizes.assign(3, all / 3);
-    const bool fit = sizes.size() == 3 && sizes[0] > 0 && sizes[0] == sizes[1] && sizes[2] > 0 &&
-                     sizes[0] <= all / 2 && sizes[2] == all - 2 * sizes[0];
+    const bool fit = sizes.size() == 3 && sizes[0] > 0 && sizes[0] == sizes[1] && sizes[2] > 0 && sizes[0] <= all / 2 &&
+                     sizes[2] == all - 2 * sizes[0];
     return fit ? sizes : std::vector<std::int64_t>{};
   }
 
@@ -82,8 +82,7 @@ class AttentionParts {
     Projected p{{}, sizes[0], sizes[2]};
     std::int64_t begin = 0;
     for (std::size_t i = 0; i < 3; begin += sizes[i++]) {
-      p.dense[i] =
-          e_.emit("Slice", kVersion, {node_.input(0), ints({begin}), ints({begin + sizes[i]}), ints({-1})});
+      p.dense[i] = e_.emit("Slice", kVersion, {node_.input(0), ints({begin}), ints({begin + sizes[i]}), ints({-1})});
     }
     return p;
   }

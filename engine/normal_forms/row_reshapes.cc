@@ -139,9 +139,8 @@ class Sinking {
     const std::int64_t last = static_cast<std::int64_t>(shape(node.input(0)) ? shape(node.input(0))->size() : 0) - 1;
     const std::int64_t axis = node.attributes.integer("axis", -1);
     const bool norm = node.is("LayerNormalization") || node.is("LayerNormalizationSteps", kSesame);
-    return norm && node.outputs.size() == 1 && (axis == -1 || axis == last) &&
-           is_row(node.input(0)) && graph_.is_constant(node.input(1)) &&
-           (node.inputs.size() < 3 || graph_.is_constant(node.input(2)));
+    return norm && node.outputs.size() == 1 && (axis == -1 || axis == last) && is_row(node.input(0)) &&
+           graph_.is_constant(node.input(1)) && (node.inputs.size() < 3 || graph_.is_constant(node.input(2)));
   }
 
   bool is_row_of_bytes(ValueId id, const Reshaped& reshaped) const {

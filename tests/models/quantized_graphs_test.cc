@@ -26,7 +26,7 @@ struct Expected {
   int float_products;
   int byte_products;  // of two activations
 };
-const std::vector<Expected> kExports = {{"albert-int8-dyn-s8", 9, 8, 0},       {"bert-int8-dyn-s8-pc", 14, 4, 0},
+const std::vector<Expected> kExports = {{"albert-int8-dyn-s8", 9, 8, 0},        {"bert-int8-dyn-s8-pc", 14, 4, 0},
                                         {"bert-int8-dyn-s8-pc-rr", 14, 4, 0},   {"bert-int8-qdq-s8s8-pc", 14, 0, 4},
                                         {"bert-int8-qoperator-u8s8", 14, 0, 4}, {"deberta-int8-dyn-s8", 14, 4, 0},
                                         {"distilbert-int8-dyn-s8", 14, 4, 0},   {"distilbert-int8-dyn-u8", 14, 4, 0},
@@ -57,7 +57,8 @@ InStructs count_structs(const Graph& graph) {
         found.float_products += std::holds_alternative<LinearRows>(op);
       }
     }
-    for (const RowAttention& a : step->encoder().attentions) (a.bytes ? found.byte_products : found.float_products) += 2;
+    for (const RowAttention& a : step->encoder().attentions)
+      (a.bytes ? found.byte_products : found.float_products) += 2;
   }
   return found;
 }

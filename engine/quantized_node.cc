@@ -27,10 +27,7 @@ std::int32_t zero(const Graph& graph, const Node& node, std::size_t i) {
 
 template <class Q>
 void multiply(const ByteProduct& p, const Q* a, const Q* b, std::size_t n, Q* y) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto product = static_cast<float>((a[i] - p.a_zero) * (b[i] - p.b_zero));
-    y[i] = saturated<Q>(product * p.ratio + static_cast<float>(p.y_zero), 0);
-  }
+  for (std::size_t i = 0; i < n; ++i) y[i] = saturated<Q>(p.at(a[i], b[i]), 0);
 }
 
 }  // namespace

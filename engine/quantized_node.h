@@ -38,7 +38,11 @@ struct ByteProduct {
   std::int32_t a_zero = 0, b_zero = 0, y_zero = 0;
   bool is_signed = false;
 
-  // y may be a or b.
+  // Before it is rounded.
+  float at(std::int32_t a, std::int32_t b) const {
+    return static_cast<float>((a - a_zero) * (b - b_zero)) * ratio + static_cast<float>(y_zero);
+  }
+  // Of rows; y may be a or b.
   void run(const std::uint8_t* a, const std::uint8_t* b, std::size_t n, std::uint8_t* y) const;
 };
 ByteProduct byte_product(const Graph& graph, const Node& qlinear_mul, bool is_signed);

@@ -61,9 +61,7 @@ class QuantizedSum {
   float operator()(std::int32_t a, std::int32_t b) const {
     return multiply_add(a, sum_.a_ratio, multiply_add(b, sum_.b_ratio, sum_.offset));
   }
-  kernels::ByteSum as_kernel(bool is_signed) const {
-    return {sum_.a_ratio, sum_.b_ratio, sum_.offset, is_signed};
-  }
+  kernels::ByteSum as_kernel(bool is_signed) const { return {sum_.a_ratio, sum_.b_ratio, sum_.offset, is_signed}; }
 
  private:
   kernels::ByteSum sum_;
@@ -72,14 +70,12 @@ class QuantizedSum {
 // The product's arithmetic: engine/quantized_node.h.
 class QuantizedProduct {
  public:
-  QuantizedProduct(const PairParameters& p) : p_(p), ratio_(p.a_scale * p.b_scale / p.y_scale) {}
-  float operator()(std::int32_t a, std::int32_t b) const {
-    return static_cast<float>((a - p_.a_zero) * (b - p_.b_zero)) * ratio_ + static_cast<float>(p_.y_zero);
-  }
+  QuantizedProduct(const PairParameters& p)
+      : product_{p.a_scale * p.b_scale / p.y_scale, p.a_zero, p.b_zero, p.y_zero, false} {}
+  float operator()(std::int32_t a, std::int32_t b) const { return product_.at(a, b); }
 
  private:
-  PairParameters p_;
-  float ratio_;
+  ByteProduct product_;
 };
 
 // Sums where each operand has a whole row of its own in the result's; false: there is none.

@@ -39,11 +39,17 @@ PackedBytes PackedBytes::at(std::byte* memory, std::size_t K, std::size_t N) {
 
 void PackedBytes::pack(DType type, const void* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n,
                        const Tensor& zero_point, std::size_t first) const {
+  pack(type, w, stride_k, stride_n, 0);
+  const std::int32_t shift = type == DType::u8 ? 128 : 0;
+  for (std::size_t n = 0; n < N; ++n) zero[n] = zero_point_at(zero_point, static_cast<std::int64_t>(first + n)) - shift;
+}
+
+void PackedBytes::pack(DType type, const void* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n,
+                       std::int32_t zero_point) const {
   kernels::pack_s8(static_cast<const std::int8_t*>(w), stride_k, stride_n, K, N, packed);
   if (type == DType::u8) flip_packed(*this);
   kernels::column_sums_s8(packed, K, N, column_sums);
-  const std::int32_t shift = type == DType::u8 ? 128 : 0;
-  for (std::size_t n = 0; n < N; ++n) zero[n] = zero_point_at(zero_point, static_cast<std::int64_t>(first + n)) - shift;
+  std::fill_n(zero, N, zero_point - (type == DType::u8 ? 128 : 0));
   std::fill(zero + N, zero + kernels::round_up(N, kernels::kPanel), 0);
 }
 

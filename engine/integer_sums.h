@@ -31,6 +31,8 @@ struct PackedBytes {
   // first-th on.
   void pack(DType type, const void* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, const Tensor& zero_point,
             std::size_t first = 0) const;
+  // The same with one zero point for all columns.
+  void pack(DType type, const void* w, std::ptrdiff_t stride_k, std::ptrdiff_t stride_n, std::int32_t zero_point) const;
   bool has_zero_points() const;
 };
 

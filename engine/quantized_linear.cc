@@ -74,7 +74,7 @@ std::size_t QuantizedLinear::scratch_bytes(std::size_t rows, std::size_t count) 
 }
 
 void QuantizedLinear::run(const kernels::Table& kernels, const Input& input, std::size_t rows, std::size_t begin,
-                          std::size_t count, std::byte* scratch, void* y) const {
+                          std::size_t count, std::byte* scratch, void* y, std::ptrdiff_t ldy) const {
   auto* sums = reinterpret_cast<std::int32_t*>(scratch);
   std::int32_t* init = sums + rows * count;
   auto* factor = reinterpret_cast<float*>(init + kernels::round_up(count, kernels::kPanel));
@@ -84,14 +84,13 @@ void QuantizedLinear::run(const kernels::Table& kernels, const Input& input, std
     const float product = scale * scale_.data<float>()[begin + n];
     factor[n] = y_scale_ ? product / *y_scale_ : product;
   }
-  const ByteRows a = store_rows(input.type, input.x, static_cast<std::ptrdiff_t>(weights_.K), 1, rows, weights_.K,
-                                input.zero_point, stored);
+  const ByteRows a = store_rows(input.type, input.x, input.ld, 1, rows, weights_.K, input.zero_point, stored);
   sum_columns(kernels, a, rows, weights_, begin, count, integer_bias_ ? integer_bias_.data<std::int32_t>() : nullptr,
               init, sums);
   const float* bias = bias_ ? bias_.data<float>() + begin : nullptr;
   for (std::size_t m = 0; m < rows; ++m) {
     const kernels::SumsRow row = row_of_sums(kernels, a, m, weights_, begin, count, has_zero_points_, factor, sums);
-    const std::size_t at = m * weights_.N + begin;
+    const std::size_t at = m * static_cast<std::size_t>(ldy) + begin;
     if (y_scale_) {
       kernels.requantize_sums_row(row, count, y_range_, static_cast<std::uint8_t*>(y) + at);
     } else {

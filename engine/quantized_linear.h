@@ -51,17 +51,18 @@ class QuantizedLinear {
   // f32, or the bytes that it requantizes to.
   DType output_type() const { return y_scale_ ? y_range_.is_signed ? DType::i8 : DType::u8 : DType::f32; }
 
-  // The input as bytes of `type`, [rows][K] without gaps.
+  // The input as bytes of `type`, [rows][K], row stride ld.
   struct Input {
     DType type;
     const void* x;
+    std::ptrdiff_t ld;
     float scale;
     std::int32_t zero_point;
   };
-  // Columns [begin, begin + count) of `rows` rows, begin a multiple of 16. y points to the first of these rows, all
-  // out_features() of it. `scratch` has scratch_bytes(rows, count).
+  // Columns [begin, begin + count) of `rows` rows, begin a multiple of 16. y points to column 0 of the first of these
+  // rows, row stride ldy. `scratch` has scratch_bytes(rows, count).
   void run(const kernels::Table& kernels, const Input& input, std::size_t rows, std::size_t begin, std::size_t count,
-           std::byte* scratch, void* y) const;
+           std::byte* scratch, void* y, std::ptrdiff_t ldy) const;
   std::size_t scratch_bytes(std::size_t rows, std::size_t count) const;
 
  private:

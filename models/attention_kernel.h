@@ -1,6 +1,7 @@
 // One attention head in a layer's precision, from rows of floats or of bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 

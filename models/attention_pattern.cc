@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "models/byte_attention_pattern.h"
+
 namespace sesame::models {
 
 using engine::DType;
@@ -187,16 +189,8 @@ class AttentionMatch {
   }
 
   bool match_merged_heads(ValueId context) {
-    if (const Node* parts = reader(context, "Reshape")) {
-      const auto& from = probe_.shape(context);
-      const auto& to = probe_.shape(parts->output(0));
-      if (from && to && merges_heads(*to, *from)) context = parts->output(0);
-    }
-    const Node* transpose = reader(context, "Transpose");
-    if (transpose == nullptr || perm_of(*transpose) != kHeadsFirst) return fail(context, "Transpose back to rows");
-    const Node* reshape = reader(transpose->output(0), "Reshape");
-    if (reshape == nullptr) return fail(transpose->output(0), "Reshape that merges the heads");
-    pattern_.context = reshape->output(0);
+    pattern_.context = models::match_merged_heads(m_, probe_, context, why_);
+    if (pattern_.context == kNoValue) return false;
     const auto& merged = probe_.shape(pattern_.context);
     const auto& dense = probe_.shape(pattern_.query);
     return merged && dense && *merged == *dense ? true : fail(pattern_.context, "the queries' shape");
@@ -210,12 +204,7 @@ class AttentionMatch {
     return true;
   }
 
-  // The one reader of `id` when it is this operator.
-  const Node* reader(ValueId id, std::string_view op) const {
-    if (!m_.uses().has_one_reader(id)) return nullptr;
-    const Node& node = m_.graph().nodes[static_cast<std::size_t>(m_.uses().readers(id)[0])];
-    return node.is(op) ? &node : nullptr;
-  }
+  const Node* reader(ValueId id, std::string_view op) const { return only_reader(m_, id, op); }
 
   bool check_mask() {
     if (pattern_.mask == kNoValue) return true;
@@ -260,15 +249,18 @@ Mask ragged_mask(const AttentionPattern& attention) {
 }
 
 bool is_attention_softmax(const ShapeProbe& probe, const Node& node) {
-  if (!node.is("Softmax")) return false;
+  const bool of_bytes = node.is("QLinearSoftmax", engine::kMicrosoft);
+  if (!of_bytes && !node.is("Softmax")) return false;
   const auto& shape = probe.shape(node.output(0));
   if (!shape || shape->size() != 4) return false;
-  const std::int64_t axis = node.attributes.integer("axis", node.version < 13 ? 1 : -1);
+  const auto opset = of_bytes ? node.attributes.integer("opset", 13) : node.version;
+  const std::int64_t axis = node.attributes.integer("axis", opset < 13 ? 1 : -1);
   return axis == -1 || axis == 3;
 }
 
 std::optional<AttentionPattern> match_attention(const Matcher& m, const ShapeProbe& probe, const Node& softmax,
                                                 Mismatch& why) {
+  if (is_byte_attention(m, probe, softmax)) return match_byte_attention(m, probe, softmax, why);
   return AttentionMatch(m, probe, why).run(softmax);
 }
 

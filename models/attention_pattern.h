@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/graph.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/shape_probe.h"
+#include "models/byte_attention.h"
 #include "models/mask_pattern.h"
 #include "models/ragged.h"
 #include "models/relative_pattern.h"
@@ -29,8 +32,11 @@ struct AttentionPattern {
   engine::ValueId mask = engine::kNoValue;  // [batch, 1, 1, length] with any of the ones left out, unless pair_mask
   std::optional<PairMask> pair_mask;        // behind a mask of queries and keys
   Mask mask_meaning;
-  bool query_mask =
-      false;  // the mask is [batch or 1, .., length, length], and its meaning the graph's, see ragged_mask
+  // The mask is [batch or 1, .., length, length], and its meaning the graph's, see ragged_mask.
+  bool query_mask = false;
+  // Where the graph brings a quantization of its own inside it, and what its scores read beside the mask.
+  std::shared_ptr<const ByteAttention> bytes;
+  std::vector<engine::ValueId> score_inputs;
 };
 
 // What the mask means to a RaggedBatch.

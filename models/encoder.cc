@@ -6,9 +6,7 @@
 
 namespace sesame::models {
 
-namespace {
-
-std::string relative_terms(const RelativeAttention& relative) {
+std::string describe(const RelativeAttention& relative) {
   if (!relative) return {};
   std::string terms;
   const auto add = [&](bool there, const char* term) {
@@ -19,8 +17,6 @@ std::string relative_terms(const RelativeAttention& relative) {
   add(static_cast<bool>(relative.bias), "bias");
   return ", relative positions (" + terms + ")";
 }
-
-}  // namespace
 
 std::size_t Encoder::weight_bytes() const {
   std::size_t bytes = embeddings.norm.gamma ? embeddings.norm.gamma.bytes() * 2 : 0;
@@ -44,7 +40,7 @@ std::vector<std::string> Encoder::describe() const {
   lines.push_back("EncoderLayer x " + std::to_string(layers.size()) + ": hidden " + std::to_string(hidden) +
                   ", heads " + std::to_string(layer.heads) + ", ffn " + std::to_string(layer.ffn_in.out_features()) +
                   ", " + std::string(engine::name(layer.ffn_in.precision())) + ", attention " +
-                  std::string(name(layer.attention)) + relative_terms(layer.relative) +
+                  std::string(name(layer.attention)) + models::describe(layer.relative) +
                   (first_row_only ? ", last layer computes the first row only" : ""));
   return lines;
 }

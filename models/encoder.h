@@ -62,6 +62,9 @@ struct Encoder {
   std::vector<std::string> describe() const;
 };
 
+// ", relative positions (..)" with the terms that there are, or nothing.
+std::string describe(const RelativeAttention& relative);
+
 // Multiply-adds of linears and attention in one pass over sequences of these lengths.
 double multiply_adds(const Encoder& encoder, std::span<const std::size_t> lengths);
 

@@ -55,7 +55,7 @@ InputSizes check_inputs(const Encoder& encoder, const engine::Inference& io) {
   const InputSizes sizes = input_sizes(encoder, inputs);
   for (std::size_t i = 0; i < tables.size(); ++i) {
     try {
-      check_row_input(static_cast<bool>(tables[i]), encoder.hidden, inputs[i], sizes);
+      check_row_input(tables[i] ? std::nullopt : std::optional(engine::DType::f32), encoder.hidden, inputs[i], sizes);
     } catch (const Error& e) {
       throw Error("input " + std::to_string(i) + ": " + e.what());
     }
@@ -72,8 +72,8 @@ void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t s
   const Embeddings& embeddings = encoder.embeddings;
   for (std::size_t i = 0; i < embeddings.tables.size(); ++i) {
     float* const made = i == 0 ? out : room;
-    const float* row =
-        input_row(*e.kernels, embeddings.tables[i], encoder.hidden, e.inputs[i], sequence, position, made);
+    const auto* row = reinterpret_cast<const float*>(
+        input_row(*e.kernels, embeddings.tables[i], encoder.hidden, e.inputs[i], sequence, position, made));
     if (i == 0) {
       if (row != out) std::copy_n(row, encoder.hidden, out);
     } else {
@@ -83,7 +83,8 @@ void embed_row(const Encoder& encoder, const engine::Execution& e, std::size_t s
   if (embeddings.norm.gamma) normalize(*e.kernels, embeddings.norm, out, encoder.hidden, out);
   if (!embeddings.scaled) return;
   const Tensor& factors = e.inputs[factor_input(encoder)];
-  const float factor = *input_row(*e.kernels, {}, 1, factors, sequence, position, nullptr);
+  const float factor =
+      *reinterpret_cast<const float*>(input_row(*e.kernels, {}, 1, factors, sequence, position, nullptr));
   if (factor == 1) return;
   for (std::size_t n = 0; n < encoder.hidden; ++n) out[n] *= factor;
 }

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/pack.h"
-#include "models/attention_kernel.h"
+#include "models/head_attention.h"
 #include "models/row_blocks.h"
 #include "models/row_maker.h"
 
@@ -140,38 +140,8 @@ void EncoderPass::project_first_rows(std::size_t layer, const Block& block, cons
   }
 }
 
-namespace {
-
-// Of rows [first, first + count) of a sequence: those before the first one that the mask drops as a query.
-std::size_t unmasked_queries(const Mask& mask, const Sequence& s, std::size_t first, std::size_t count) {
-  if (mask.masked_queries == MaskedQueries::as_others) return count;
-  if (mask.masked_queries == MaskedQueries::zero_without_keys) return s.flat ? 0 : count;
-  if (mask.masked_queries == MaskedQueries::zero_where_nan) return s.empty ? 0 : count;
-  const std::size_t end = s.flat ? s.begin : s.begin + s.keys;
-  return first < end ? std::min(count, end - first) : 0;
-}
-
-}  // namespace
-
 std::size_t EncoderPass::attend_scratch(const EncoderLayer& layer, std::size_t length) {
-  return attention_scratch(length, layer.head_dim) + relative_scratch(layer.relative, length, length);
-}
-
-// Queries from `begin` on, which the mask drops.
-void EncoderPass::attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin,
-                                HeadOperands head) const {
-  head.skip_queries(begin);
-  kernels::AttentionF32& a = head.floats;
-  if (encoder_.mask.masked_queries != MaskedQueries::uniform) {
-    for (std::size_t i = 0; i < a.queries; ++i) {
-      std::fill_n(a.out + static_cast<std::ptrdiff_t>(i) * a.ldo, a.head_dim, 0.0f);
-    }
-    return;
-  }
-  a.keys = s.end - s.begin;  // every position has a row where such a query has one
-  a.scale = 0;
-  a.bias = nullptr;
-  models::attend(*e_.kernels, layer.attention, head);
+  return head_attention_scratch(layer.relative, length, layer.head_dim);
 }
 
 HeadOperands EncoderPass::head_operands(std::size_t layer_index, const AttentionItem& item) const {
@@ -196,11 +166,7 @@ HeadOperands EncoderPass::head_operands(std::size_t layer_index, const Attention
     a.ldv = ld;
   }
   a.queries = item.queries;
-  a.keys = s.keys;
   a.head_dim = layer.head_dim;
-  a.scale = s.flat ? 0 : layer.score_scale;
-  a.bias = s.bias;
-  a.ld_bias = 0;
   a.out = rows_.context + row * encoder_.hidden + column;
   a.ldo = ld_hidden;
   return head;
@@ -210,24 +176,8 @@ void EncoderPass::attend(std::size_t layer_index, std::size_t item_index, std::b
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const AttentionItem item =
       attention_item(ragged(), layer.heads, is_pruned(layer_index), e_.options->threads, item_index);
-  const Sequence& s = ragged().sequence(item.sequence);
-  HeadOperands head = head_operands(layer_index, item);
-  kernels::AttentionF32& a = head.floats;
-  a.scratch = scratch;
-
-  const std::size_t unmasked = unmasked_queries(encoder_.mask, s, item.first, a.queries);
-  if (unmasked < a.queries) attend_masked(layer, s, unmasked, head);
-  if (unmasked == 0) return;
-  a.queries = unmasked;
-  if (layer.relative && !s.flat) {
-    const Positions positions{ragged().positions(item.first, a.queries), ragged().positions(s.begin, a.keys)};
-    add_relative_scores(layer.relative, item.head, positions, *e_.kernels,
-                        scratch + attention_scratch(sizes_.length, layer.head_dim), a);
-  }
-  add_query_biases(s, ragged().position(item.first), a);
-  models::attend(*e_.kernels, layer.attention, head);
-  const bool clears = s.query_biases != nullptr && encoder_.mask.masked_queries == MaskedQueries::zero_where_nan;
-  if (clears) clear_masked_queries(a);
+  attend_head(*e_.kernels, {layer.attention, layer.score_scale, layer.relative, encoder_.mask}, ragged(),
+              ragged().sequence(item.sequence), item.head, item.first, head_operands(layer_index, item), scratch);
 }
 
 float* EncoderPass::output_row(std::size_t row) const {

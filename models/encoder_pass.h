@@ -64,7 +64,6 @@ class EncoderPass {
   void quantize_heads(const EncoderLayer& layer, Part part, const Block& heads, const float* x, std::ptrdiff_t ld,
                       const Block& block) const;
   HeadOperands head_operands(std::size_t layer, const AttentionItem& item) const;
-  void attend_masked(const EncoderLayer& layer, const Sequence& s, std::size_t begin, HeadOperands head) const;
   const float* residual(std::size_t layer, const Block& block, const BlockRows& scratch) const;
   engine::Rows attend_out(std::size_t layer, const Block& block, const BlockRows& scratch) const;
   engine::Rows activate(const EncoderLayer& layer, const engine::Rows& rows, std::size_t count,

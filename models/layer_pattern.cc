@@ -191,7 +191,8 @@ ValueId row_factor(const Matcher& m, const ShapeProbe& probe, ValueId hidden) {
 
 bool is_affine_norm(const Matcher& m, const ShapeProbe& probe, const Node& norm) {
   const auto& shape = probe.shape(norm.input(0));
-  if (!norm.is("LayerNormalization") || norm.outputs.size() != 1 || !shape || shape->size() != 3) return false;
+  const bool is_norm = norm.is("LayerNormalization") || norm.is("LayerNormalizationSteps", kSesame);
+  if (!is_norm || norm.outputs.size() != 1 || !shape || shape->size() != 3) return false;
   const std::int64_t axis = norm.attributes.integer("axis", -1);
   const std::int64_t hidden = shape->back().is_constant() ? shape->back().first : 0;
   return (axis == -1 || axis == 2) && hidden > 0 && m.is_vector(norm.input(1), hidden) &&

@@ -121,7 +121,9 @@ class ChainRecogniser {
   std::optional<LayerPattern> find_layer(const Node& softmax) {
     Mismatch why;
     if (const auto attention = match_attention(m_, probe_, softmax, why)) {
-      if (auto layer = match_layer(m_, probe_, *attention, why)) return layer;
+      auto layer = attention->bytes ? std::nullopt : match_layer(m_, probe_, *attention, why);
+      if (layer) return layer;
+      if (attention->bytes) why = {attention->query, "operations on rows alone between attentions"};
     }
     alone_.push_back({softmax.output(0), describe_mismatch(m_, softmax, why)});
     return std::nullopt;
@@ -134,7 +136,8 @@ class ChainRecogniser {
     for (const Chain& chain : chains) {
       for (const LayerPattern& layer : chain) attentions.push_back(layer.attention);
     }
-    return chains.size() > 1 && alone_.empty() && count_together(m_, probe_, attentions) == attentions.size();
+    Mismatch ignored;
+    return chains.size() > 1 && alone_.empty() && count_together(m_, probe_, attentions, ignored) == attentions.size();
   }
 
   void leave(const std::vector<Chain>& chains, Recognition& report) {

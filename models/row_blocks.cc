@@ -29,6 +29,8 @@ std::size_t rows_per_block(std::size_t rows, int threads) {
 
 std::size_t block_count(std::size_t rows, int threads) { return ceil_div(rows, rows_per_block(rows, threads)); }
 
+std::size_t most_blocks(std::size_t rows) { return ceil_div(rows, kMinBlock) + 1; }
+
 std::size_t attention_items(const RaggedBatch& ragged, std::size_t heads, bool first_only, int threads) {
   std::size_t items = 0;
   for (const Sequence& s : ragged.sequences()) items += heads * query_blocks(s, first_only, threads);

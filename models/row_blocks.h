@@ -13,6 +13,8 @@ std::size_t rows_per_block(std::size_t rows, int threads);
 
 // Blocks of `rows` rows.
 std::size_t block_count(std::size_t rows, int threads);
+// At most, whatever the number of threads.
+std::size_t most_blocks(std::size_t rows);
 
 // Attention items: a head of a sequence for some of its queries.
 struct AttentionItem {

@@ -27,8 +27,9 @@ struct RowRegion {
 
 // How many of the attentions, from the first on, make one encoder: under the same mask, and their queries, keys and
 // values made from the rows before them by nothing but what programs of rows have.
+// `why` says what keeps the next one out.
 std::size_t count_together(const engine::Matcher& m, const engine::ShapeProbe& probe,
-                           std::span<const AttentionPattern> attentions);
+                           std::span<const AttentionPattern> attentions, Mismatch& why);
 
 // The first node behind the region, in the order of the graph, that keeps its last layer from being whole: a residual
 // sum or its norm follows outside. Null when the layer ends in the region.

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/step.h"
+#include "models/row_blocks.h"
 #include "models/row_encoder.h"
 
 namespace sesame::models {
@@ -27,21 +29,30 @@ class RowEncoderStep final : public engine::Step {
   std::size_t worker_scratch_bytes(std::span<const engine::Tensor> inputs,
                                    std::span<const engine::Tensor> outputs) const override;
   std::size_t weight_bytes() const override { return encoder_.weight_bytes(); }
-  std::size_t phases() const override { return 1 + encoder_.programs.size() + encoder_.attentions.size(); }
+  std::size_t phases() const override { return 1 + order_.size(); }
   std::size_t items(const engine::Execution& e, std::size_t phase) const override;
   void run(const engine::Execution& e, std::size_t phase, std::size_t item, int worker) const override;
   std::string phase_name(std::size_t phase) const override;
 
  private:
-  bool is_pruned(std::size_t layer) const { return encoder_.first_row_only && layer == encoder_.attentions.size(); }
+  // A program or an attention, by its number.
+  struct Phase {
+    bool is_attention;
+    std::size_t index;
+  };
+  const Phase& phase_at(std::size_t phase) const { return order_[phase - 1]; }
+
   std::size_t program_rows(const engine::Execution& e, std::size_t program) const;
-  float* shared_rows(const engine::Execution& e, std::size_t buffer) const;
+  void attend_bytes(const engine::Execution& e, const RowAttention& a, const AttentionItem& item,
+                    std::byte* scratch) const;
+  std::byte* shared_rows(const engine::Execution& e, std::size_t buffer) const;
+  RowRanges ranges(const engine::Execution& e) const;
   void lay_out(const engine::Execution& e) const;
   void run_program(const engine::Execution& e, std::size_t program, std::size_t item, std::byte* scratch) const;
   void attend(const engine::Execution& e, std::size_t index, std::size_t item, std::byte* scratch) const;
 
   RowEncoder encoder_;
-  std::vector<std::ptrdiff_t> strides_;  // of the buffers
+  std::vector<Phase> order_;
 };
 
 }  // namespace sesame::models

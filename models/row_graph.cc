@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "engine/linear_scheme.h"
+#include "engine/quantized_node.h"
 #include "models/layer_pattern.h"
 
 namespace sesame::models {
 
 using engine::DType;
+using engine::kMicrosoft;
 using engine::kNoValue;
 using engine::kSesame;
 using engine::Matcher;
@@ -22,7 +24,7 @@ RowGraph::RowGraph(const Matcher& m, const ShapeProbe& probe, ProbedDim batch, P
 
 std::size_t RowGraph::broadcast_width(ValueId id) const {
   const auto& shape = probe_.shape(id);
-  if (!shape || shape->empty() || shape->size() > 3 || probe_.type(id) != DType::f32) return 0;
+  if (!shape || shape->empty() || shape->size() > 3 || !(is_float(id) || is_bytes(id))) return 0;
   const auto along = [&](std::size_t from_last, ProbedDim dim) {
     if (shape->size() <= from_last) return true;
     const ProbedDim& have = (*shape)[shape->size() - 1 - from_last];
@@ -53,13 +55,57 @@ std::optional<std::vector<ValueId>> RowGraph::operands_of_pair(const Node& node,
   for (ValueId id : node.inputs) {
     if (m_.graph().is_constant(id)) {
       if (!is_row_constant(id, width)) return std::nullopt;
-    } else if (broadcast_width(id) == width) {
+    } else if (is_float(id) && (broadcast_width(id) == width || broadcast_width(id) == 1)) {
       rows.push_back(id);
     } else {
       return std::nullopt;
     }
   }
   return rows.empty() ? std::nullopt : std::optional(rows);
+}
+
+bool RowGraph::is_bytes(ValueId id) const {
+  return probe_.shape(id) && (probe_.type(id) == DType::u8 || probe_.type(id) == DType::i8);
+}
+
+// Of bytes, each with its scale and zero point, that are all constants.
+std::optional<std::vector<ValueId>> RowGraph::operands_of_bytes(const Node& node, std::size_t width) const {
+  const auto is_known = [&](std::size_t i) {
+    return node.input(i) == kNoValue || m_.graph().is_constant(node.input(i));
+  };
+  if (!is_known(1) || !is_known(2) || !is_known(4) || !is_known(5) || !is_known(6) || !is_known(7)) return std::nullopt;
+  std::vector<ValueId> rows;
+  for (ValueId id : {node.input(0), node.input(3)}) {
+    const Tensor& t = m_.graph().constant(id);
+    const bool row = t && t.rank() <= 3 && t.size() > 0 &&
+                     (t.size() == 1 || (t.size() == static_cast<std::int64_t>(width) && t.shape().back() == t.size()));
+    if (t && !row) return std::nullopt;
+    if (!t && broadcast_width(id) != width && broadcast_width(id) != 1) return std::nullopt;
+    if (!t) rows.push_back(id);
+  }
+  return rows.empty() ? std::nullopt : std::optional(rows);
+}
+
+// Over the last axis, which stays as one number.
+bool RowGraph::is_mean(const Node& node) const {
+  auto axes = node.attributes.maybe_integers("axes");
+  const Tensor& given = m_.graph().constant(node.input(1));
+  if (given && given.type() == DType::i64) axes = engine::to_int64s(given);
+  return axes && axes->size() == 1 && is_last_axis((*axes)[0]) && node.attributes.integer("keepdims", 1) != 0;
+}
+
+const Node* RowGraph::dynamic_grid(ValueId scale) const {
+  const Node* node = m_.made_by(scale, "DynamicQuantizeLinear");
+  return node != nullptr && node->output(1) == scale && operands(*node) ? node : nullptr;
+}
+
+// Whether the scale and zero point of what a QuantizedLinear reads are known, or found from rows.
+bool RowGraph::has_grid(const Node& linear) const {
+  if (m_.graph().is_constant(linear.input(1))) {
+    return linear.input(2) == kNoValue || m_.graph().is_constant(linear.input(2));
+  }
+  const Node* dynamic = dynamic_grid(linear.input(1));
+  return dynamic != nullptr && linear.input(0) == dynamic->output(0) && linear.input(2) == dynamic->output(2);
 }
 
 std::optional<std::size_t> RowGraph::slice_begin(const Node& slice) const {
@@ -85,17 +131,27 @@ std::optional<std::vector<ValueId>> RowGraph::operands(const Node& node) const {
   // A grid that all rows share is no row's own.
   if (node.is("Linear", kSesame) && engine::linear_scheme(node).rows == engine::RowGrid::per_tensor)
     return std::nullopt;
-  if (node.is("Linear", kSesame) || node.is("Relu") || node.is("Tanh"))
+  if (node.is("Linear", kSesame) || node.is("Relu") || node.is("Tanh") || node.is("Erf") || node.is("Sqrt") ||
+      node.is("Reciprocal"))
     return has_rows ? std::optional(first) : std::nullopt;
+  if (engine::is_per_tensor_quantize(m_.graph(), node) || engine::is_per_tensor_dequantize(m_.graph(), node) ||
+      node.is("DynamicQuantizeLinear"))
+    return has_rows ? std::optional(first) : std::nullopt;
+  if (node.is("QuantizedLinear", kSesame)) return has_rows && has_grid(node) ? std::optional(first) : std::nullopt;
+  if (node.is("QLinearAdd", kMicrosoft) || node.is("QLinearMul", kMicrosoft)) return operands_of_bytes(node, width);
+  if (node.is("ReduceMean")) return has_rows && is_mean(node) ? std::optional(first) : std::nullopt;
+  if (node.is("Pow")) {
+    const bool power = m_.is_scalar(node.input(1), 2) || m_.is_scalar(node.input(1), 3);
+    return has_rows && power ? std::optional(first) : std::nullopt;
+  }
   if (node.is("Gelu")) {
     const std::string how = node.attributes.text("approximate", "none");
     return has_rows && (how == "none" || how == "tanh") ? std::optional(first) : std::nullopt;
   }
-  if (node.is("LayerNormalization")) {
+  if (node.is("LayerNormalization") || node.is("LayerNormalizationSteps", kSesame)) {
     return has_rows && is_affine_norm(m_, probe_, node) ? std::optional(first) : std::nullopt;
   }
-  if (node.is("Add") || node.is("Mul")) return operands_of_pair(node, width);
-  if (node.is("Div")) return has_rows && m_.scalar(node.input(1)) ? std::optional(first) : std::nullopt;
+  if (node.is("Add") || node.is("Mul") || node.is("Sub") || node.is("Div")) return operands_of_pair(node, width);
   if (node.is("Slice")) return has_rows && slice_begin(node) ? std::optional(first) : std::nullopt;
   if (!is_last_axis(node.attributes.integer("axis", node.is("Split") ? 0 : 1))) return std::nullopt;
   const auto is_row = [&](ValueId id) { return this->width(id) != 0; };
@@ -132,7 +188,9 @@ std::set<ValueId> RowGraph::sources(ValueId id, const std::set<ValueId>& known) 
 
 bool RowGraph::is_projected(ValueId id, const std::set<ValueId>& known) const {
   bool found = false;
-  walk_back(id, known, [&](ValueId, const Node* node) { found |= node != nullptr && node->is("Linear", kSesame); });
+  walk_back(id, known, [&](ValueId, const Node* node) {
+    found |= node != nullptr && (node->is("Linear", kSesame) || node->is("QuantizedLinear", kSesame));
+  });
   return found;
 }
 

@@ -26,20 +26,24 @@ std::int64_t dim_from_last(const Tensor& t, std::size_t from_last) {
 
 }  // namespace
 
-const float* input_row(const kernels::Table& kernels, const engine::RowTable& table, std::size_t width,
-                       const Tensor& input, std::size_t sequence, std::size_t position, float* room) {
+const std::byte* input_row(const kernels::Table& kernels, const engine::RowTable& table, std::size_t width,
+                           const Tensor& input, std::size_t sequence, std::size_t position, float* room) {
   const std::size_t trailing = trailing_axes(static_cast<bool>(table));
   const auto length = static_cast<std::size_t>(dim_from_last(input, trailing));
   const std::size_t index =
       (dim_from_last(input, trailing + 1) == 1 ? 0 : sequence) * length + (length == 1 ? 0 : position);
-  if (!table) return input.data<float>() + index * width;
+  const auto row_of = [&](const Tensor& rows, std::size_t row) {
+    return static_cast<const std::byte*>(rows.raw()) + row * width * engine::byte_size(rows.type());
+  };
+  if (!table) return row_of(input, index);
   const std::int64_t id = id_at(input, index);
   const std::int64_t rows = table.size();
   if (id < -rows || id >= rows) {
     throw Error("id " + std::to_string(id) + " at [" + std::to_string(sequence) + ", " + std::to_string(position) +
                 "] is outside the embedding table of " + std::to_string(rows) + " rows");
   }
-  return table.row(kernels, static_cast<std::size_t>(id < 0 ? id + rows : id), room);
+  const auto row = static_cast<std::size_t>(id < 0 ? id + rows : id);
+  return table.is_bytes() ? reinterpret_cast<const std::byte*>(table.row(kernels, row, room)) : row_of(table.rows, row);
 }
 
 void join_sizes(bool is_table, const Tensor& input, InputSizes& sizes) {
@@ -51,10 +55,11 @@ void join_sizes(bool is_table, const Tensor& input, InputSizes& sizes) {
   join(sizes.batch, dim_from_last(input, trailing + 1));
 }
 
-void check_row_input(bool is_table, std::size_t width, const Tensor& input, const InputSizes& sizes) {
+void check_row_input(std::optional<DType> type, std::size_t width, const Tensor& input, const InputSizes& sizes) {
+  const bool is_table = !type;
   const bool ids = input.type() == DType::i64 || input.type() == DType::i32;
-  if (is_table ? !ids : input.type() != DType::f32) {
-    throw Error(std::string("expected ") + (is_table ? "token ids" : "float rows") + ", found " +
+  if (is_table ? !ids : input.type() != *type) {
+    throw Error(std::string("expected ") + (is_table ? "token ids" : std::string(name(*type)) + " rows") + ", found " +
                 std::string(name(input.type())));
   }
   engine::Shape shape = {static_cast<std::int64_t>(sizes.batch), static_cast<std::int64_t>(sizes.length)};

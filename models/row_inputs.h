@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "engine/row_table.h"
 #include "engine/step.h"
@@ -18,16 +19,18 @@ struct InputSizes {
 };
 
 // The row of `table` that the id at [sequence, position] means, or of a dense input [.., width] where there is no
-// table; where it lies, or made in `room`, [width]. The input may broadcast over batch or length. Throws Error for an
-// id outside the table.
-const float* input_row(const kernels::Table& kernels, const engine::RowTable& table, std::size_t width,
-                       const engine::Tensor& input, std::size_t sequence, std::size_t position, float* room);
+// table; where it lies, of the type that it has there, or made in `room`, [width]. The input may broadcast over batch
+// or length. Throws Error for an id outside the table.
+const std::byte* input_row(const kernels::Table& kernels, const engine::RowTable& table, std::size_t width,
+                           const engine::Tensor& input, std::size_t sequence, std::size_t position, float* room);
 
 // Widens `sizes` by what the input says of batch and length.
 void join_sizes(bool is_table, const engine::Tensor& input, InputSizes& sizes);
 
-// Throws Error for an input of another type, or whose shape does not broadcast to [batch, length] or [.., width].
-void check_row_input(bool is_table, std::size_t width, const engine::Tensor& input, const InputSizes& sizes);
+// Throws Error for an input of another type (`type` that of dense rows, nothing for ids), or whose shape does not
+// broadcast to [batch, length] or [.., width].
+void check_row_input(std::optional<engine::DType> type, std::size_t width, const engine::Tensor& input,
+                     const InputSizes& sizes);
 
 // Throws Error for a mask of another type, or that has more than a value for each position of each sequence.
 void check_key_mask(MaskKind kind, const engine::Tensor& mask, const InputSizes& sizes);

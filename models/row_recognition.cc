@@ -30,7 +30,7 @@ struct Found {
 Found find_attentions(const Matcher& m, const ShapeProbe& probe, const std::set<ValueId>& wanted) {
   Found found;
   for (const Node& node : m.graph().nodes) {
-    if (!node.is("Softmax") || !wanted.contains(node.output(0))) continue;
+    if (!wanted.contains(node.output(0))) continue;
     Mismatch ignored;
     const auto attention = match_attention(m, probe, node, ignored);
     if (!attention) continue;
@@ -40,8 +40,8 @@ Found find_attentions(const Matcher& m, const ShapeProbe& probe, const std::set<
   return found;
 }
 
-// The step in place of the nodes that made its outputs.
-void replace(Graph& graph, RowRegion region, const std::string& name) {
+// The step in place of the nodes that made its outputs, with nodes that it reads from.
+void replace(Graph& graph, RowRegion region, const std::string& name, std::vector<Node> added) {
   for (Node& node : graph.nodes) {
     for (ValueId& id : node.outputs) {
       if (std::find(region.outputs.begin(), region.outputs.end(), id) != region.outputs.end()) id = kNoValue;
@@ -56,11 +56,13 @@ void replace(Graph& graph, RowRegion region, const std::string& name) {
   node.name = name;
   node.inputs = std::move(region.inputs);
   if (region.encoder.mask.kind == MaskKind::each_query) {
-    node.inputs.back() = add_query_mask(graph, node.inputs.back(), region.mask, graph.nodes);
+    engine::ValueId& mask = node.inputs[region.encoder.inputs.size()];
+    mask = add_query_mask(graph, mask, region.mask, graph.nodes);
   }
   node.outputs = std::move(region.outputs);
   node.step = std::make_shared<RowEncoderStep>(std::move(region.encoder));
   graph.nodes.push_back(std::move(node));
+  for (Node& each : added) graph.nodes.push_back(std::move(each));
   engine::sort_topologically(graph);
   engine::remove_dead_nodes(graph);
 }
@@ -76,6 +78,13 @@ void report_region(const RowRegion& region, const ShapeProbe& probe, Recognition
   }
 }
 
+// Says of an attention that was found, but in no encoder, what keeps it out.
+void explain(const Matcher& m, ValueId softmax, const Mismatch& why, std::vector<LoneAttention>& alone) {
+  for (LoneAttention& each : alone) {
+    if (each.softmax == softmax) each.why = describe_mismatch(m, *m.uses().producer(softmax), why);
+  }
+}
+
 // Replaces the first encoder around the wanted attentions, and takes them off the list. False when there is none.
 bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>& wanted,
                    std::vector<LoneAttention>& alone, Recognition& report) {
@@ -85,11 +94,14 @@ bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>
   std::size_t count = 0;
   for (std::size_t begin = 0; begin < found.attentions.size(); begin += std::max<std::size_t>(count, 1)) {
     const std::span<const AttentionPattern> left = std::span(found.attentions).subspan(begin);
-    count = count_together(m, probe, left);
     Mismatch why;
+    count = count_together(m, probe, left, why);
     auto region = count == 0 ? std::nullopt : compile_rows(m, probe, left.first(count), precision, why);
     for (std::size_t i = begin; i < begin + std::max<std::size_t>(count, 1); ++i) wanted.erase(found.softmaxes[i]);
-    if (!region) continue;
+    if (!region) {
+      explain(m, found.softmaxes[begin], why, alone);
+      continue;
+    }
     const auto first = found.softmaxes.begin() + static_cast<std::ptrdiff_t>(begin);
     const std::set<ValueId> done(first, first + static_cast<std::ptrdiff_t>(count));
     std::erase_if(alone, [&](const LoneAttention& each) { return done.contains(each.softmax); });
@@ -99,24 +111,20 @@ bool recognise_one(Graph& graph, AttentionPrecision precision, std::set<ValueId>
       report.unfused.push_back(
           {rest->name, rest->op, "an operation on each row alone, up to the end of the layer", rest->op});
     }
-    replace(graph, std::move(*region), m.uses().producer(found.softmaxes[begin])->name);
+    const std::string name = m.uses().producer(found.softmaxes[begin])->name;
+    std::vector<Node> added;
+    if (left[0].pair_mask)
+      region->inputs[region->encoder.inputs.size()] = add_key_mask(graph, *left[0].pair_mask, added);
+    replace(graph, std::move(*region), name, std::move(added));
     return true;
   }
   return false;
-}
-
-// Whether scales depend on all rows of a tensor: then none may be left out, padding included.
-bool quantizes_tensors(const Graph& graph) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
-    return node.op.find("Quantize") != std::string::npos || node.op.find("Integer") != std::string::npos;
-  });
 }
 
 }  // namespace
 
 void recognise_row_encoders(Graph& graph, AttentionPrecision precision, std::vector<LoneAttention>& alone,
                             Recognition& report) {
-  if (quantizes_tensors(graph)) return;
   std::set<ValueId> wanted;
   for (const LoneAttention& each : alone) wanted.insert(each.softmax);
   while (!wanted.empty() && recognise_one(graph, precision, wanted, alone, report)) {

@@ -10,39 +10,24 @@ namespace sesame::models {
 
 namespace {
 
-// Calls fn(view, is_written) for each view of the operation.
-template <class Op, class Fn>
-void views_of(Op& op, Fn&& fn) {
-  std::visit(
-      [&](auto& o) {
-        if constexpr (requires { o.x; }) fn(o.x, false);
-        if constexpr (requires { o.y; }) fn(o.y, false);
-        if constexpr (requires { o.residual; }) {
-          if (o.adds_residual) fn(o.residual, false);
-        }
-        if constexpr (requires { o.out; }) fn(o.out, true);
-      },
-      op);
-}
-
 bool is_plain(const LinearRows& op) { return op.activation == kernels::Activation::none && !op.adds_residual; }
 
 }  // namespace
 
-RowView RowWriter::new_rows(std::size_t width) {
-  buffers_.push_back({width, false, 0});
+RowView RowWriter::new_rows(std::size_t width, bool bytes) {
+  buffers_.push_back({width, bytes, false, 0});
   return {buffers_.size() - 1, 0, width};
 }
 
 void RowWriter::write_linear(std::size_t program, LinearRows op, engine::LinearWeights weights,
                              const engine::LinearScheme& scheme) {
-  programs_[program].push_back({std::move(op), {std::move(weights)}, scheme});
+  program_at(program).push_back({std::move(op), {std::move(weights)}, scheme});
 }
 
 template <class Fn>
-void RowWriter::for_each_view(RowEncoder& encoder, Fn&& fn) {
+void RowWriter::for_all_views(RowEncoder& encoder, Fn&& fn) {
   for (Program& program : programs_) {
-    for (Pending& pending : program) views_of(pending.op, [&](RowView& view, bool) { fn(view); });
+    for (Pending& pending : program) for_each_view(pending.op, fn);
   }
   for (RowAttention& a : encoder.attentions) {
     for (RowView* view : {&a.query, &a.key, &a.value, &a.context}) fn(*view);
@@ -87,7 +72,7 @@ void RowWriter::merge_linears(RowEncoder& encoder) {
     std::erase_if(program,
                   [](const Pending& p) { return std::holds_alternative<LinearRows>(p.op) && p.parts.empty(); });
   }
-  for_each_view(encoder, [&](RowView& view) {
+  for_all_views(encoder, [&](RowView& view) {
     const auto it = moved.find(view.buffer);
     if (it != moved.end()) view = {it->second.buffer, it->second.column + view.column, view.width};
   });
@@ -98,7 +83,7 @@ void RowWriter::share_buffers(RowEncoder& encoder) {
   std::vector<std::optional<std::size_t>> user(buffers_.size());
   for (std::size_t p = 0; p < programs_.size(); ++p) {
     for (Pending& pending : programs_[p]) {
-      views_of(pending.op, [&](RowView& view, bool) {
+      for_each_view(pending.op, [&](RowView& view) {
         if (user[view.buffer].value_or(p) != p) buffers_[view.buffer].shared = true;
         user[view.buffer] = p;
       });
@@ -114,10 +99,10 @@ void RowWriter::prune_last_program() {
   Program& program = programs_.back();
   std::map<std::size_t, std::size_t> copies;
   for (Pending& pending : program) {
-    views_of(pending.op, [&](RowView& view, bool) {
+    for_each_view(pending.op, [&](RowView& view) {
       if (!buffers_[view.buffer].shared) return;
       const auto [it, is_new] = copies.try_emplace(view.buffer, buffers_.size());
-      if (is_new) new_rows(buffers_[view.buffer].width);
+      if (is_new) new_rows(buffers_[view.buffer].width, buffers_[view.buffer].bytes);
       view.buffer = it->second;
     });
   }

@@ -13,12 +13,11 @@ namespace sesame::models {
 
 class RowWriter {
  public:
-  explicit RowWriter(std::size_t programs) : programs_(programs) {}
-
   // A buffer of its own.
-  RowView new_rows(std::size_t width);
+  RowView new_rows(std::size_t width, bool bytes = false);
+  const RowBuffer& buffer(const RowView& view) const { return buffers_[view.buffer]; }
 
-  void write(std::size_t program, RowOp op) { programs_[program].push_back({std::move(op), {}, {}}); }
+  void write(std::size_t program, RowOp op) { program_at(program).push_back({std::move(op), {}, {}}); }
   // A LinearRows whose weights are packed later.
   void write_linear(std::size_t program, LinearRows op, engine::LinearWeights weights,
                     const engine::LinearScheme& scheme);
@@ -35,8 +34,12 @@ class RowWriter {
   };
   using Program = std::vector<Pending>;
 
+  Program& program_at(std::size_t program) {
+    if (program >= programs_.size()) programs_.resize(program + 1);
+    return programs_[program];
+  }
   template <class Fn>
-  void for_each_view(RowEncoder& encoder, Fn&& fn);
+  void for_all_views(RowEncoder& encoder, Fn&& fn);
   void merge_linears(RowEncoder& encoder);
   void merge_into(Pending& first, std::vector<Pending*>& others, std::map<std::size_t, RowView>& moved);
   void share_buffers(RowEncoder& encoder);

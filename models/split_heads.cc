@@ -76,6 +76,29 @@ bool merges_heads(const ProbedShape& four, const ProbedShape& three) {
          three[0].second == four[0].second * four[1].second && three[1] == four[2] && three[2] == four[3];
 }
 
+const Node* only_reader(const Matcher& m, ValueId id, std::string_view op, std::string_view domain) {
+  if (!m.uses().has_one_reader(id)) return nullptr;
+  const Node& node = m.graph().nodes[static_cast<std::size_t>(m.uses().readers(id)[0])];
+  return node.is(op, domain) ? &node : nullptr;
+}
+
+ValueId match_merged_heads(const Matcher& m, const ShapeProbe& probe, ValueId context, Mismatch& why) {
+  const auto fail = [&](ValueId at, const char* expected) {
+    why = {at, expected};
+    return engine::kNoValue;
+  };
+  if (const Node* parts = only_reader(m, context, "Reshape")) {
+    const auto& from = probe.shape(context);
+    const auto& to = probe.shape(parts->output(0));
+    if (from && to && merges_heads(*to, *from)) context = parts->output(0);
+  }
+  const Node* transpose = only_reader(m, context, "Transpose");
+  if (transpose == nullptr || perm_of(*transpose) != kHeadsFirst) return fail(context, "Transpose back to rows");
+  const Node* reshape = only_reader(m, transpose->output(0), "Reshape");
+  if (reshape == nullptr) return fail(transpose->output(0), "Reshape that merges the heads");
+  return reshape->output(0);
+}
+
 std::optional<SplitHeads> match_split_heads(const Matcher& m, const ShapeProbe& probe, ValueId id, double& scale,
                                             Mismatch& why) {
   constexpr int kMostNodes = 8;

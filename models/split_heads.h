@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "engine/graph.h"
 #include "engine/normal_forms/matcher.h"
@@ -43,6 +44,15 @@ struct SplitHeads {
 // one, [batch * heads, length, head_dim], or either of them transposed, to the dense rows.
 std::optional<SplitHeads> match_split_heads(const engine::Matcher& m, const engine::ShapeProbe& probe,
                                             engine::ValueId id, double& scale, Mismatch& why);
+
+// The one reader of `id` when it is this operator, else null.
+const engine::Node* only_reader(const engine::Matcher& m, engine::ValueId id, std::string_view op,
+                                std::string_view domain = engine::kOnnx);
+
+// From a context [batch, heads, length, head_dim] by Transpose and Reshape to its dense rows; kNoValue and why when
+// they do not follow.
+engine::ValueId match_merged_heads(const engine::Matcher& m, const engine::ShapeProbe& probe, engine::ValueId context,
+                                   Mismatch& why);
 
 // Whether a Reshape only merges the first two of four axes, or parts them again.
 bool merges_heads(const engine::ProbedShape& four, const engine::ProbedShape& three);

@@ -10,6 +10,7 @@
 #include "engine/normal_forms/emitter.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/normal_forms/normal_forms.h"
+#include "engine/quantized_node.h"
 
 namespace sesame::engine {
 
@@ -18,20 +19,6 @@ namespace {
 constexpr std::string_view kMoves[] = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "Flatten"};
 
 bool is_byte_type(DType type) { return type == DType::u8 || type == DType::i8; }
-
-bool is_quantize(const Node& node) { return node.is("QuantizeLinear") || node.is("QuantizeLinear", kMicrosoft); }
-bool is_dequantize(const Node& node) { return node.is("DequantizeLinear") || node.is("DequantizeLinear", kMicrosoft); }
-
-// The constant float scale of a Quantize or Dequantize, and its zero point (kNoValue: 0).
-bool has_constant_parameters(const Graph& graph, const Node& node) {
-  const Tensor& scale = graph.constant(node.input(1));
-  const bool zero = node.input(2) == kNoValue || graph.is_constant(node.input(2));
-  return scale && scale.type() == DType::f32 && zero && node.attributes.integer("block_size", 0) == 0;
-}
-bool is_per_tensor(const Graph& graph, const Node& node) {
-  return has_constant_parameters(graph, node) && graph.constant(node.input(1)).size() == 1 &&
-         graph.constant(node.input(1)).rank() <= 1;
-}
 
 bool equal_bytes(const Tensor& a, const Tensor& b) {
   return a.type() == b.type() && a.bytes() == b.bytes() &&
@@ -57,7 +44,7 @@ void move_bytes(Graph& graph) {
   std::vector<std::unique_ptr<Node>> owned;
   const auto remember = [&](const Node& node) {
     dequantize.resize(graph.value_count());
-    if (!is_dequantize(node) || !is_per_tensor(graph, node) || node.output(0) == kNoValue) return;
+    if (!is_dequantize(node) || !has_tensor_parameters(graph, node) || node.output(0) == kNoValue) return;
     owned.push_back(std::make_unique<Node>(node));
     dequantize[static_cast<std::size_t>(node.output(0))] = owned.back().get();
   };
@@ -80,7 +67,7 @@ void move_bytes(Graph& graph) {
       nodes.push_back(std::move(node));
       nodes.push_back(std::move(after));
     } else {
-      if (source != nullptr && is_quantize(node) && is_per_tensor(graph, node) && is_inverse(graph, *source, node)) {
+      if (source != nullptr && is_quantize(node) && has_tensor_parameters(graph, node) && is_inverse(graph, *source, node)) {
         same.emplace_back(node.output(0), source->input(0));
       }
       nodes.push_back(std::move(node));
@@ -108,7 +95,7 @@ class Products {
       if (!node.is("MatMul") && !node.is("Gemm")) continue;
       const Node* a = dequantized(node.input(0));
       const Node* b = dequantized(node.input(1));
-      if (a == nullptr || b == nullptr || !is_per_tensor(graph_, *a) || graph_.is_constant(a->input(0))) continue;
+      if (a == nullptr || b == nullptr || !has_tensor_parameters(graph_, *a) || graph_.is_constant(a->input(0))) continue;
       if (node.is("MatMul") ? !is_right_operand(*b, 1) : !is_gemm(node, *b)) continue;
       node.is("MatMul") ? rewrite_matmul(n, *a, *b) : rewrite_gemm(n, *a, *b);
     }
@@ -130,7 +117,7 @@ class Products {
 
   // Per tensor; or a constant matrix with scales along the axis of its columns.
   bool is_right_operand(const Node& b, std::int64_t column_axis) const {
-    if (is_per_tensor(graph_, b)) return true;
+    if (has_tensor_parameters(graph_, b)) return true;
     const Tensor& w = graph_.constant(b.input(0));
     if (!w || w.rank() != 2) return false;
     std::int64_t axis = b.attributes.integer("axis", 1);
@@ -193,7 +180,7 @@ class Products {
     if (!m_.uses().has_one_reader(id)) return std::nullopt;
     const int n = m_.uses().readers(id)[0];
     const Node& q = graph_.nodes[static_cast<std::size_t>(n)];
-    if (!is_quantize(q) || !is_per_tensor(graph_, q) || q.output(0) == kNoValue) return std::nullopt;
+    if (!is_quantize(q) || !has_tensor_parameters(graph_, q) || q.output(0) == kNoValue) return std::nullopt;
     const Tensor& zero = graph_.constant(q.input(2));
     if (zero ? !is_byte_type(zero.type()) : q.attributes.integer("output_dtype", 0) != 0) return std::nullopt;
     return static_cast<std::size_t>(n);

@@ -58,25 +58,34 @@ bool emit_gelu(Emitter& e, const Node& node, const char* approximate) {
   return true;
 }
 
-// LayerNorm(word[ids] + position[0 .. length) + segment[segments]), and how many positions the mask keeps.
+// LayerNorm(word[ids] + position[0 .. length) + segment[segments]), and how many positions the mask keeps. In the
+// quantized form the tables and the norm's parameters are bytes, whose scales and zero points follow the mask.
 bool emit_embed_layernorm(Emitter& e, const Node& node) {
-  const ValueId ids = node.input(0), segments = node.input(1), word = node.input(2), position = node.input(3);
+  constexpr std::size_t kWord = 2, kScales = 8, kZeroPoints = 13;
+  const bool quantized = node.op == "QEmbedLayerNormalization";
+  const auto floats = [&](ValueId bytes, std::size_t input) {
+    if (!quantized) return bytes;
+    const std::size_t i = input - kWord;
+    return e.emit("DequantizeLinear", kVersion, {bytes, node.input(kScales + i), node.input(kZeroPoints + i)});
+  };
+  const ValueId ids = node.input(0), segments = node.input(1);
   const ValueId segment = node.input(4), mask = node.input(7);
   if (node.input(5) == kNoValue || node.input(6) == kNoValue || has_output(node, 2)) return false;
   if (has_output(node, 1) && mask == kNoValue) return false;
   const auto gather = [&](ValueId table, ValueId rows) {
     return e.emit("Gather", kVersion, {table, rows}, Emitter::with("axis", std::int64_t{0}));
   };
+  const auto lookup = [&](std::size_t table, ValueId rows) { return floats(gather(node.input(table), rows), table); };
   const auto number = [&](std::int64_t n) { return e.constant(Tensor::scalar<std::int64_t>(n)); };
-  ValueId positions = node.input(8);
+  ValueId positions = quantized ? kNoValue : node.input(8);
   if (positions == kNoValue) {
     const ValueId shape = e.emit("Shape", kVersion, {ids});
     const ValueId length = gather(shape, number(1));
     positions = e.emit("Range", 11, {number(0), length, number(1)});
   }
-  ValueId sum = e.emit("Add", kVersion, {gather(word, ids), gather(position, positions)});
-  if (segment != kNoValue && segments != kNoValue) sum = e.emit("Add", kVersion, {sum, gather(segment, segments)});
-  e.emit_to(node.outputs[0], "LayerNormalization", 17, {sum, node.inputs[5], node.inputs[6]},
+  ValueId sum = e.emit("Add", kVersion, {lookup(2, ids), lookup(3, positions)});
+  if (segment != kNoValue && segments != kNoValue) sum = e.emit("Add", kVersion, {sum, lookup(4, segments)});
+  e.emit_to(node.outputs[0], "LayerNormalization", 17, {sum, floats(node.inputs[5], 5), floats(node.inputs[6], 6)},
             layernorm_attributes(node));
   if (has_output(node, 1)) {
     const ValueId axes = e.constant(Tensor::of<std::int64_t>({1}, {1}));
@@ -140,12 +149,14 @@ bool take_apart(Graph& graph, std::vector<Node>& nodes, const Node& node, const 
   }
   Emitter e(graph, nodes, node.name.empty() ? graph.value(node.outputs[0]).name : node.name);
   if (node.op == "SkipLayerNormalization") return emit_skip_layernorm(e, graph, node);
-  if (node.op == "EmbedLayerNormalization") return emit_embed_layernorm(e, node);
+  if (node.op == "EmbedLayerNormalization" || node.op == "QEmbedLayerNormalization")
+    return emit_embed_layernorm(e, node);
   if (node.op == "BiasGelu" || node.op == "Gelu") return emit_gelu(e, node, "none");
   if (node.op == "FastGelu") return emit_gelu(e, node, "tanh");
   if (node.op == "LayerNormalization") return emit_layernorm(e, node);
   if (node.op == "FusedGemm") return emit_fused_gemm(e, node);
-  if (node.op == "Attention" || node.op == "MultiHeadAttention") return emit_attention(e, graph, probe, node);
+  if (node.op == "Attention" || node.op == "MultiHeadAttention" || node.op == "ProjectedAttention")
+    return emit_attention(e, graph, probe, node);
   if (node.op == "FusedMatMul" || node.op == "TransposeMatMul") return emit_fused_matmul(e, node, probe);
   return false;
 }
@@ -153,16 +164,15 @@ bool take_apart(Graph& graph, std::vector<Node>& nodes, const Node& node, const 
 }  // namespace
 
 bool take_fusions_apart(Graph& graph) {
-  const bool any =
-      std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& n) { return n.domain == kMicrosoft; });
-  if (!any) return false;
+  const auto is_fused = [](const Node& n) { return n.domain == kMicrosoft || n.is("ProjectedAttention", kSesame); };
+  if (!std::any_of(graph.nodes.begin(), graph.nodes.end(), is_fused)) return false;
   const ShapeProbe probe(graph);
   bool changed = false;
   std::vector<Node> nodes;
   nodes.reserve(graph.nodes.size());
   for (Node& node : graph.nodes) {
     const std::size_t before = nodes.size();
-    if (node.domain == kMicrosoft && take_apart(graph, nodes, node, probe)) {
+    if (is_fused(node) && take_apart(graph, nodes, node, probe)) {
       changed = true;
       continue;
     }

@@ -40,26 +40,51 @@ class AttentionParts {
 
   bool emit() {
     const bool merged = node_.op == "Attention";
-    if (!is_plain(merged)) return false;
-    const auto projected = merged ? project() : add_biases();
+    const bool done = node_.op == "ProjectedAttention";
+    if (!is_plain(done     ? std::vector<std::size_t>{2}
+                  : merged ? std::vector<std::size_t>{4}
+                           : std::vector<std::size_t>{6, 7}))
+      return false;
+    const auto projected = done ? split() : merged ? project() : add_biases();
     if (!projected || projected->hidden % heads_ != 0 || projected->value_hidden % heads_ != 0) return false;
-    const auto mask = additive_mask(merged ? node_.input(3) : node_.input(4));
+    const auto mask = additive_mask(node_.input(done ? 1 : merged ? 3 : 4));
     if (!mask) return false;
-    attend(*projected, *mask, node_.input(5));
+    attend(*projected, *mask, done ? kNoValue : node_.input(5));
     return true;
   }
 
  private:
   // Without a past, what a next call would read, rotary positions or a causal mask.
-  bool is_plain(bool merged) const {
+  bool is_plain(const std::vector<std::size_t>& past) const {
     for (std::size_t i = 1; i < node_.outputs.size(); ++i) {
       if (node_.outputs[i] != kNoValue) return false;
     }
-    const std::vector<std::size_t> past = merged ? std::vector<std::size_t>{4} : std::vector<std::size_t>{6, 7};
     if (std::any_of(past.begin(), past.end(), [&](std::size_t i) { return node_.input(i) != kNoValue; })) return false;
     const auto& shape = probe_.shape(node_.input(0));
     return heads_ > 0 && node_.output(0) != kNoValue && node_.attributes.integer("unidirectional", 0) == 0 &&
            node_.attributes.integer("do_rotary", 0) == 0 && shape && shape->size() == 3;
+  }
+
+  // Features of queries, keys and values, `all` of them together; empty when they do not fit.
+  std::vector<std::int64_t> sizes_of(std::int64_t all) const {
+    auto sizes = node_.attributes.maybe_integers("qkv_hidden_sizes").value_or(std::vector<std::int64_t>{});
+    if (sizes.empty()) sizes.assign(3, all / 3);
+    const bool fit = sizes.size() == 3 && sizes[0] > 0 && sizes[0] == sizes[1] && sizes[2] > 0 && sizes[0] <= all / 2 &&
+                     sizes[2] == all - 2 * sizes[0];
+    return fit ? sizes : std::vector<std::int64_t>{};
+  }
+
+  // What was projected already, in three.
+  std::optional<Projected> split() {
+    const ProbedDim all = probe_.shape(node_.input(0))->back();
+    const auto sizes = sizes_of(all.is_constant() ? all.first : 0);
+    if (sizes.empty()) return std::nullopt;
+    Projected p{{}, sizes[0], sizes[2]};
+    std::int64_t begin = 0;
+    for (std::size_t i = 0; i < 3; begin += sizes[i++]) {
+      p.dense[i] = e_.emit("Slice", kVersion, {node_.input(0), ints({begin}), ints({begin + sizes[i]}), ints({-1})});
+    }
+    return p;
   }
 
   // The merged projection in three.
@@ -67,12 +92,8 @@ class AttentionParts {
     const Tensor weight = graph_.constant(node_.input(1));
     const Tensor bias = graph_.constant(node_.input(2));
     if (!is_floats(weight, 2) || (node_.input(2) != kNoValue && !is_floats(bias, 1))) return std::nullopt;
-    auto sizes = node_.attributes.maybe_integers("qkv_hidden_sizes").value_or(std::vector<std::int64_t>{});
-    if (sizes.empty()) sizes.assign(3, weight.dim(1) / 3);
-    const bool fit = sizes.size() == 3 && sizes[0] > 0 && sizes[0] == sizes[1] && sizes[2] > 0 &&
-                     sizes[0] <= weight.dim(1) / 2 && sizes[2] == weight.dim(1) - 2 * sizes[0] &&
-                     (!bias || bias.dim(0) == weight.dim(1));
-    if (!fit) return std::nullopt;
+    const auto sizes = sizes_of(weight.dim(1));
+    if (sizes.empty() || (bias && bias.dim(0) != weight.dim(1))) return std::nullopt;
     Projected p{{}, sizes[0], sizes[2]};
     std::int64_t begin = 0;
     for (std::size_t i = 0; i < 3; begin += sizes[i++]) {

@@ -104,22 +104,19 @@ void to_normal_forms(Graph& graph) {
   form_byte_products(graph);
   form_quantized_linears(graph);
   fold_constants(graph, Folded::all);  // what is left of quantized constants
-  if (!quantizes) {
-    const bool widened = widen_halves(graph);
-    if (take_fusions_apart(graph) || widened) {
-      fold_constants(graph);  // a transposed weight was an attribute of the fused product
-      merge_common_nodes(graph);
-    }
-    if (multiply_einsums(graph)) fold_constants(graph);
-    form_layernorms(graph);
-    form_gelus(graph);
-    if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
-    if (sink_row_reshapes(graph)) fold_constants(graph);
-    spread_conditions(graph);
-    if (sink_expands(graph)) merge_common_nodes(graph);
-  } else {
-    form_layernorms(graph, LayerNormForm::steps);
+  const bool widened = widen_halves(graph);
+  if (take_fusions_apart(graph) || widened) {
+    fold_constants(graph);  // a transposed weight was an attribute of the fused product
+    merge_common_nodes(graph);
   }
+  if (multiply_einsums(graph)) fold_constants(graph);
+  form_layernorms(graph, quantizes ? LayerNormForm::steps : LayerNormForm::fused);
+  if (!quantizes) form_gelus(graph);
+  if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
+  if (sink_row_reshapes(graph)) fold_constants(graph);
+  spread_conditions(graph);
+  if (sink_expands(graph)) merge_common_nodes(graph);
+  if (quantizes) part_bytes_from_heads(graph);
   form_linears(graph);
   anchor_shapes(graph);
   merge_common_nodes(graph);  // what layers make of their inputs' shapes is the same now

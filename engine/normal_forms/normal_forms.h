@@ -41,6 +41,10 @@ void form_byte_products(Graph& graph);
 // with the Cast, Mul and Add that follow it, by a constant matrix. Returns whether there were any.
 bool form_quantized_linears(Graph& graph);
 
+// In a graph that quantizes: what works on each element alone moves in front of the Reshape and Transpose that split
+// rows into heads, and behind those that merge them, so that attention lies between moves of nothing but bytes.
+void part_bytes_from_heads(Graph& graph);
+
 // MatMul or Gemm by a constant matrix, with the Add of a constant vector that follows.
 void form_linears(Graph& graph);
 

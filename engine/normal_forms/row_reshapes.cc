@@ -10,6 +10,7 @@
 #include "engine/normal_forms/linear.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/normal_forms/normal_forms.h"
+#include "engine/quantized_node.h"
 #include "engine/shape_probe.h"
 
 namespace sesame::engine {
@@ -150,6 +151,12 @@ class Sinking {
                return is_row(id) ? reshaped_.at(id).rows_shape == reshaped.rows_shape : is_row_constant(id, features);
              });
     }
+    if (node.is("QLinearAdd", kMicrosoft) || node.is("QLinearMul", kMicrosoft)) {
+      return is_row_of_bytes(node.input(0), reshaped) && is_row_of_bytes(node.input(3), reshaped);
+    }
+    const bool quantizes = node.is("QuantizedLinear", kSesame) || node.is("DynamicQuantizeLinear") ||
+                           is_per_tensor_quantize(graph_, node) || is_per_tensor_dequantize(graph_, node);
+    if (quantizes) return is_row(node.input(0));
     if (node.is("MatMul")) {
       const Tensor& w = graph_.constant(node.input(1));
       return node.inputs.size() == 2 && is_row(node.input(0)) && w && w.rank() == 2 && w.size() > 0;
@@ -157,15 +164,21 @@ class Sinking {
     if (node.is("Gemm")) return node.inputs.size() >= 2 && is_row(node.input(0)) && as_linear(m_, node).has_value();
     const std::int64_t last = static_cast<std::int64_t>(shape(node.input(0)) ? shape(node.input(0))->size() : 0) - 1;
     const std::int64_t axis = node.attributes.integer("axis", -1);
-    return node.is("LayerNormalization") && node.outputs.size() == 1 && (axis == -1 || axis == last) &&
-           is_row(node.input(0)) && graph_.is_constant(node.input(1)) &&
-           (node.inputs.size() < 3 || graph_.is_constant(node.input(2)));
+    const bool norm = node.is("LayerNormalization") || node.is("LayerNormalizationSteps", kSesame);
+    return norm && node.outputs.size() == 1 && (axis == -1 || axis == last) && is_row(node.input(0)) &&
+           graph_.is_constant(node.input(1)) && (node.inputs.size() < 3 || graph_.is_constant(node.input(2)));
+  }
+
+  bool is_row_of_bytes(ValueId id, const Reshaped& reshaped) const {
+    if (const auto it = reshaped_.find(id); it != reshaped_.end()) return it->second.rows_shape == reshaped.rows_shape;
+    return is_row_constant(id, reshaped.rows_shape.back().first);
   }
 
   // Runs the node on the rows as they were, and reshapes its result.
   bool sink(const Node& node) {
     const Reshaped* common = common_reshape(node);
-    if (common == nullptr || node.outputs.size() != 1 || !works_on_rows(node, *common)) return false;
+    const bool one = node.outputs.size() == 1 || node.is("DynamicQuantizeLinear");
+    if (common == nullptr || !one || !works_on_rows(node, *common)) return false;
     const Reshaped reshaped = *common;
     const auto result = shape(node.output(0));
     if (!result || result->empty() || !result->back().is_constant() || result->back().first < 1) return false;
@@ -177,7 +190,7 @@ class Sinking {
     const ValueId output = node.output(0);
     Emitter e(graph_, nodes_, graph_.value(output).name);
     const ValueId rows = graph_.add_value(graph_.value(output).name + "/rows");
-    moved.outputs = {rows};
+    moved.outputs[0] = rows;
     nodes_.push_back(std::move(moved));
     ProbedShape rows_shape = reshaped.rows_shape;
     rows_shape.back() = result->back();

@@ -2,12 +2,12 @@
 // result is quantized anew.
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstring>
 
+#include "engine/byte_softmax.h"
 #include "engine/operators/elementwise.h"
 #include "engine/operators/quantization.h"
 #include "engine/operators/registry.h"
+#include "engine/quantized_node.h"
 
 namespace sesame::engine {
 
@@ -53,31 +53,29 @@ struct PairParameters {
   std::int32_t a_zero, b_zero, y_zero;
 };
 
-// round(a * ra + (b * rb + z - (ra * za + rb * zb))), r = scale / scale of the result.
+// The sum's arithmetic: engine/quantized_node.h.
 class QuantizedSum {
  public:
-  QuantizedSum(const PairParameters& p) : ra_(p.a_scale / p.y_scale), rb_(p.b_scale / p.y_scale) {
-    const float zeros = ra_ * static_cast<float>(p.a_zero) + rb_ * static_cast<float>(p.b_zero);
-    fixed_ = static_cast<float>(p.y_zero) - zeros;
+  QuantizedSum(const PairParameters& p)
+      : sum_(byte_sum(p.a_scale, p.a_zero, p.b_scale, p.b_zero, p.y_scale, p.y_zero, false)) {}
+  float operator()(std::int32_t a, std::int32_t b) const {
+    return multiply_add(a, sum_.a_ratio, multiply_add(b, sum_.b_ratio, sum_.offset));
   }
-  float operator()(std::int32_t a, std::int32_t b) const { return multiply_add(a, ra_, multiply_add(b, rb_, fixed_)); }
-  kernels::ByteSum as_kernel(bool is_signed) const { return {ra_, rb_, fixed_, is_signed}; }
+  kernels::ByteSum as_kernel(bool is_signed) const { return {sum_.a_ratio, sum_.b_ratio, sum_.offset, is_signed}; }
 
  private:
-  float ra_, rb_, fixed_;
+  kernels::ByteSum sum_;
 };
 
-// round((a - za) * (b - zb) * (sa * sb / sy) + z).
+// The product's arithmetic: engine/quantized_node.h.
 class QuantizedProduct {
  public:
-  QuantizedProduct(const PairParameters& p) : p_(p), ratio_(p.a_scale * p.b_scale / p.y_scale) {}
-  float operator()(std::int32_t a, std::int32_t b) const {
-    return static_cast<float>((a - p_.a_zero) * (b - p_.b_zero)) * ratio_ + static_cast<float>(p_.y_zero);
-  }
+  QuantizedProduct(const PairParameters& p)
+      : product_{p.a_scale * p.b_scale / p.y_scale, p.a_zero, p.b_zero, p.y_zero, false} {}
+  float operator()(std::int32_t a, std::int32_t b) const { return product_.at(a, b); }
 
  private:
-  PairParameters p_;
-  float ratio_;
+  ByteProduct product_;
 };
 
 // Sums where each operand has a whole row of its own in the result's; false: there is none.
@@ -180,9 +178,6 @@ StepFactory unary(QLinearUnary::Function function) {
 
 // X, scale, zero point, scale and zero point of the result. Before opset 13 (attribute `opset`) all axes from `axis` on
 // are one row.
-//
-// The result counts whole units of its scale, as ONNX Runtime does it: round(e * floor(1 / scale) / sum of e), where e
-// comes from a table over the distance from the row's maximum.
 class QLinearSoftmax : public Operator {
  public:
   QLinearSoftmax(const Graph& graph, const Node& node)
@@ -206,40 +201,17 @@ class QLinearSoftmax : public Operator {
     const std::size_t axis = normalized_axis(axis_, x.rank());
     const std::int64_t inner = strides_of(x.shape())[axis];
     const std::int64_t n = flattens_ ? x.dim(axis) * inner : x.dim(axis);
-    visit_in(ByteTypes{}, x.type(), [&](auto q) { apply<decltype(q)>(e, n, flattens_ ? 1 : inner); });
+    const ByteSoftmax softmax(scale_at(e.inputs[1], 0), static_cast<std::size_t>(n), scale_at(e.inputs[3], 0),
+                              byte_range(x.type(), optional(e, 4)));
+    const std::int64_t stride = flattens_ ? 1 : inner;
+    auto* y = static_cast<std::uint8_t*>(e.outputs[0].raw());
+    for (std::int64_t i = 0; i < x.size() / n; ++i) {
+      const std::int64_t begin = i / stride * n * stride + i % stride;
+      softmax.run(raw_bytes(x) + begin, static_cast<std::size_t>(n), stride, y + begin);
+    }
   }
 
  private:
-  // exp(-distance * scale), all raised as far as a sum of n of them allows, so that small ones keep their bits.
-  static Values exponentials(float scale, std::int64_t n) {
-    const double most = std::log(static_cast<double>(std::numeric_limits<float>::max() / static_cast<float>(n)));
-    const double shift = scale > 0 ? std::max(0.0, most - 5) / static_cast<double>(scale) : 0;
-    Values table;
-    for (int distance = 0; distance < 256; ++distance) {
-      const double exponent = (shift - distance) * static_cast<double>(scale);
-      table[static_cast<std::size_t>(distance)] = static_cast<float>(std::exp(exponent));
-    }
-    return table;
-  }
-
-  template <class Q>
-  static void apply(const Execution& e, std::int64_t n, std::int64_t stride) {
-    const Values table = exponentials(scale_at(e.inputs[1], 0), n);
-    const float units = std::floor(1.0f / scale_at(e.inputs[3], 0));
-    const std::int32_t zero = zero_point_at(optional(e, 4), 0);
-    for (std::int64_t i = 0; i < e.inputs[0].size() / n; ++i) {
-      const std::int64_t begin = i / stride * n * stride + i % stride;
-      const Q* x = e.inputs[0].data<Q>() + begin;
-      Q* y = e.outputs[0].data<Q>() + begin;
-      Q largest = x[0];
-      for (std::int64_t j = 1; j < n; ++j) largest = std::max(largest, x[j * stride]);
-      const auto exponential = [&](std::int64_t j) { return table[static_cast<std::size_t>(largest - x[j * stride])]; };
-      float sum = 0;
-      for (std::int64_t j = 0; j < n; ++j) sum += exponential(j);
-      for (std::int64_t j = 0; j < n; ++j) y[j * stride] = saturated<Q>(exponential(j) * units / sum, zero);
-    }
-  }
-
   bool flattens_;
   std::int64_t axis_;
 };

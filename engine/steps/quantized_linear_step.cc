@@ -46,11 +46,13 @@ class QuantizedLinearStep final : public Step {
     const std::size_t count = std::min(kRows, rows(e.inputs[0]) - first);
     const auto* x = static_cast<const std::byte*>(e.inputs[0].raw());
     auto* y = static_cast<std::byte*>(e.outputs[0].raw());
-    const QuantizedLinear::Input input{e.inputs[0].type(), x + first * linear_.in_features(), scale_at(e.inputs[1], 0),
+    const QuantizedLinear::Input input{e.inputs[0].type(), x + first * linear_.in_features(),
+                                       static_cast<std::ptrdiff_t>(linear_.in_features()), scale_at(e.inputs[1], 0),
                                        zero_point_at(e.has(2) ? e.inputs[2] : Tensor(), 0)};
     linear_.run(*e.kernels, input, count, begin, std::min(columns(e), linear_.out_features() - begin),
                 e.worker_scratch[static_cast<std::size_t>(worker)],
-                y + first * linear_.out_features() * byte_size(linear_.output_type()));
+                y + first * linear_.out_features() * byte_size(linear_.output_type()),
+                static_cast<std::ptrdiff_t>(linear_.out_features()));
   }
 
  private:

@@ -94,8 +94,8 @@ void check(const Case& c) {
     for (std::size_t begin = 0; begin < c.N; begin += 32) {  // in parts, as items are
       const std::size_t count = std::min<std::size_t>(32, c.N - begin);
       const Tensor scratch = Tensor::allocate(DType::u8, {std::int64_t(linear.scratch_bytes(c.rows, count))});
-      linear.run(kernels::table(isa), {c.x_type, x.raw(), x_scale, c.x_zero}, c.rows, begin, count,
-                 static_cast<std::byte*>(scratch.raw()), got.raw());
+      linear.run(kernels::table(isa), {c.x_type, x.raw(), std::ptrdiff_t(c.K), x_scale, c.x_zero}, c.rows, begin, count,
+                 static_cast<std::byte*>(scratch.raw()), got.raw(), std::ptrdiff_t(c.N));
     }
     REQUIRE(std::equal(static_cast<const std::byte*>(want.raw()),
                        static_cast<const std::byte*>(want.raw()) + want.bytes(),

@@ -82,14 +82,15 @@ TEST_CASE("A residual of another value is not BERT's layer, but one of rows") {
   CHECK(test::count(prepare(graph).plan->graph(), "RowEncoder") == 1);
 }
 
-TEST_CASE("A projection to one column, spread by the residual, is no layer's") {
+TEST_CASE("A projection to one column, spread by the residual, is not BERT's layer, but one of rows") {
   Graph graph = bert();
   const std::vector<std::size_t> linears = all(graph, "Linear");
   Node& attn_out = graph.nodes[linears[3]];
   REQUIRE(graph.constant(attn_out.inputs[1]).shape() == engine::Shape{48, 48});
   attn_out.inputs[1] = graph.add_constant("w", test::random_floats({48, 1}, 1));
   attn_out.inputs[2] = graph.add_constant("b", test::random_floats({1}, 2));
-  CHECK(recognised(graph) == 1);
+  CHECK(recognised(graph) == 2);
+  CHECK(test::count(prepare(graph).plan->graph(), "RowEncoder") == 1);
 }
 
 TEST_CASE("A norm whose gamma is one number for all is no layer's") {

@@ -84,7 +84,8 @@ class Sinking {
     return !reshaped_.contains(node.input(0)) && from && to && from->size() > to->size();
   }
 
-  // [batch, length, heads, head_dim] that becomes [batch * length, hidden] at once goes through [batch, length, hidden].
+  // [batch, length, heads, head_dim] that becomes [batch * length, hidden] at once goes through
+  // [batch, length, hidden].
   void join_heads_first(Node& node) {
     const auto from = shape(node.input(0)), to = shape(node.output(0));
     if (!from || !to || from->size() != 4 || to->size() != 2 || !says_all(node.input(1))) return;

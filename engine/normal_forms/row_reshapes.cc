@@ -95,8 +95,8 @@ class Sinking {
                        (*to)[0].second == f[0].second * f[1].second;
     if (!joins || width.first < 1) return;
     Emitter e(graph_, nodes_, graph_.value(node.output(0)).name);
-    node.inputs[0] = e.emit("Reshape", kVersion,
-                            {node.input(0), e.constant(Tensor::of<std::int64_t>({3}, {0, 0, width.first}))});
+    node.inputs[0] =
+        e.emit("Reshape", kVersion, {node.input(0), e.constant(Tensor::of<std::int64_t>({3}, {0, 0, width.first}))});
     made_[node.input(0)] = {f[0], f[1], width};
     changed_ = true;
   }

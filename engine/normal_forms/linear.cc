@@ -1,7 +1,8 @@
+#include "engine/normal_forms/linear.h"
+
 #include <optional>
 #include <utility>
 
-#include "engine/normal_forms/linear.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/normal_forms/normal_forms.h"
 

@@ -85,7 +85,8 @@ class Sinking {
     return !reshaped_.contains(node.input(0)) && from && to && from->size() > to->size();
   }
 
-  // [batch, length, heads, head_dim] that becomes [batch * length, hidden] at once goes through [batch, length, hidden].
+  // [batch, length, heads, head_dim] that becomes [batch * length, hidden] at once goes through
+  // [batch, length, hidden].
   void join_heads_first(Node& node) {
     const auto from = shape(node.input(0)), to = shape(node.output(0));
     if (!from || !to || from->size() != 4 || to->size() != 2 || !says_all(node.input(1))) return;
@@ -95,8 +96,8 @@ class Sinking {
                        (*to)[0].second == f[0].second * f[1].second;
     if (!joins || width.first < 1) return;
     Emitter e(graph_, nodes_, graph_.value(node.output(0)).name);
-    node.inputs[0] = e.emit("Reshape", kVersion,
-                            {node.input(0), e.constant(Tensor::of<std::int64_t>({3}, {0, 0, width.first}))});
+    node.inputs[0] =
+        e.emit("Reshape", kVersion, {node.input(0), e.constant(Tensor::of<std::int64_t>({3}, {0, 0, width.first}))});
     made_[node.input(0)] = {f[0], f[1], width};
     changed_ = true;
   }

@@ -106,5 +106,38 @@ TEST_CASE("Large values are described and not computed") {
   CHECK_FALSE(probe.follows_from_shapes(many.back()));  // 300 of them are too many
 }
 
+TEST_CASE("An axis with a name that another axis had is as long as that one") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1});
+  const ValueId pairs = g.input("pairs", {-1, -1, -1});
+  g.graph.value(x).declared_dim_names = {"batch", "length"};
+  g.graph.value(pairs).declared_dim_names = {"batch", "length", "length"};
+  CHECK(*ShapeProbe(g.graph).shape(pairs) == ProbedShape{kBatch, kLength, kLength});
+}
+
+TEST_CASE("Without names, two axes are equally long where only that fits") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1});
+  const ValueId pairs = g.input("pairs", {-1, -1, -1});
+  const ValueId column = g.node("Unsqueeze", {x, g.ints({2})});
+  const ValueId sum = g.node("Add", {g.node("Add", {pairs, column}), g.node("Unsqueeze", {x, g.ints({1})})});
+  g.output(sum);
+  CHECK(*ShapeProbe(g.graph).shape(sum) == ProbedShape{kBatch, kLength, kLength});
+}
+
+TEST_CASE("Lengths of different names are different ones, unless they have to be one") {
+  for (const bool joined : {false, true}) {
+    SmallGraph g;
+    const ValueId x = g.input("x", {-1, -1}), y = g.input("y", {-1, -1});
+    g.graph.value(x).declared_dim_names = {"batch", "x_length"};
+    g.graph.value(y).declared_dim_names = {"batch", "y_length"};
+    const ValueId result = joined ? g.node("Add", {x, y}) : g.node("Neg", {y});
+    g.output(result);
+    const ShapeProbe probe(g.graph);
+    REQUIRE(probe.shape(result));
+    CHECK((probe.shape(x)->back() == probe.shape(y)->back()) == joined);
+  }
+}
+
 }  // namespace
 }  // namespace sesame::engine

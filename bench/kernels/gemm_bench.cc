@@ -16,7 +16,7 @@ using kernels::Isa;
 // The operands of one benchmark.
 struct ProblemF32 {
   explicit ProblemF32(const Shape& s)
-      : shape(s), a(s.M * s.K), bias(s.N), b(kernels::packed_f32_size(s.K, s.N)), c(s.M * s.N) {
+      : shape(s), a(s.M * s.K), b(kernels::packed_f32_size(s.K, s.N)), c(s.M * s.N), bias(s.N) {
     std::vector<float> w(s.K * s.N);
     fill(a.data(), a.size());
     fill(w.data(), w.size());
@@ -36,7 +36,8 @@ struct ProblemF32 {
             static_cast<std::ptrdiff_t>(shape.N)};
   }
   Shape shape;
-  std::vector<float> a, bias, b, c;
+  Buffer<float> a, b, c;
+  std::vector<float> bias;
 };
 
 struct ProblemBf16 {
@@ -62,10 +63,10 @@ struct ProblemBf16 {
             static_cast<std::ptrdiff_t>(shape.N)};
   }
   Shape shape;
-  std::vector<std::uint16_t> a;
+  Buffer<std::uint16_t> a;
   std::vector<float> bias;
-  std::vector<std::uint16_t> b;
-  std::vector<float> c;
+  Buffer<std::uint16_t> b;
+  Buffer<float> c;
 };
 
 struct ProblemU8S8 {
@@ -98,11 +99,11 @@ struct ProblemU8S8 {
             c.data(),       static_cast<std::ptrdiff_t>(shape.N)};
   }
   Shape shape;
-  std::vector<std::uint8_t> a;
+  Buffer<std::uint8_t> a;
   std::vector<float> a_scale, bias, b_scale;
-  std::vector<std::int8_t> b;
+  Buffer<std::int8_t> b;
   std::vector<std::int32_t> acc_init;
-  std::vector<float> c;
+  Buffer<float> c;
 };
 
 void shift_rows(GemmF32& g, std::size_t m) { g.a += static_cast<std::ptrdiff_t>(m) * g.lda; }
@@ -138,6 +139,7 @@ void run(benchmark::State& state, const Shape& shape, bool ring, Isa isa, void (
     return state.SkipWithError("the answer differs from the reference's");
   }
   time_gemm(state, shape, peak, isa, [&] { kernel(problem.arguments(weights.next())); });
+  if (shape.M <= 4) compare_with_bound(state, weights);
 }
 
 template <class Function>

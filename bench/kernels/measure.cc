@@ -13,7 +13,7 @@
 namespace sesame::bench {
 namespace {
 
-constexpr std::size_t kRingBytes = std::size_t{64} << 20;
+constexpr std::size_t kRingBytes = std::size_t{64} << 20, kHugePage = std::size_t{2} << 20;
 
 // Seconds that this thread has run. Everything here uses one thread, and on a shared machine the wall clock would count
 // what others do.
@@ -53,14 +53,20 @@ std::string benchmark_name(std::string_view field, std::string_view engine, cons
          "/K:" + std::to_string(s.K) + (ring ? "/ring" : "/one");
 }
 
-Pages::Pages(std::size_t bytes) : bytes_(kernels::round_up(bytes, std::size_t{2} << 20)) {
-  void* memory = ::operator new (bytes_, std::align_val_t{2u << 20});
-  madvise(memory, bytes_, MADV_HUGEPAGE);
-  data_ = static_cast<std::byte*>(memory);
-  std::memset(data_, 0, bytes_);
+void* allocate_pages(std::size_t bytes) {
+  bytes = kernels::round_up(bytes, kHugePage);
+  void* memory = ::operator new (bytes, std::align_val_t{kHugePage});
+  madvise(memory, bytes, MADV_HUGEPAGE);
+  return memory;
 }
 
-Pages::~Pages() { ::operator delete (data_, std::align_val_t{2u << 20}); }
+void free_pages(void* pages) { ::operator delete (pages, std::align_val_t{kHugePage}); }
+
+Pages::Pages(std::size_t bytes) : data_(static_cast<std::byte*>(allocate_pages(bytes))) {
+  std::memset(data_, 0, bytes);
+}
+
+Pages::~Pages() { free_pages(data_); }
 
 Weights::Weights(const void* weight, std::size_t bytes, bool ring)
     : stride_(kernels::round_up(bytes, 64)),
@@ -103,6 +109,23 @@ void time_gemm(benchmark::State& state, const Shape& shape, double (*peak)(kerne
   state.counters["us"] = macs / batch / median(rates) * 1e6;
   state.counters["GMAC/s"] = median(rates) / 1e9;
   state.counters["peak"] = median(shares);
+}
+
+void compare_with_bound(benchmark::State& state, Weights& weights) {
+  static std::uint64_t sink = 0;
+  const auto read = [&] {
+    const auto* words = static_cast<const std::uint64_t*>(weights.next());
+    for (std::size_t i = 0; i < weights.stride() / sizeof *words; i += 64 / sizeof *words) sink += words[i];
+  };
+  const int batch = batch_size(read);
+  std::vector<double> times;
+  for (int i = 0; i < 200; ++i) {
+    const double start = seconds();
+    for (int j = 0; j < batch; ++j) read();
+    times.push_back((seconds() - start) / batch * 1e6);
+  }
+  const double us = state.counters["us"], at_peak = us * state.counters["peak"];
+  state.counters["bound"] = us / std::max(at_peak, median(times));
 }
 
 void fill(float* values, std::size_t count) {

@@ -24,6 +24,10 @@ inline constexpr std::size_t kRowCounts[] = {1, 2, 4, 16, 32, 128, 1024};
 // "field/engine/M:16/N:768/K:768/one weight" or ".../ring of weights".
 std::string benchmark_name(std::string_view field, std::string_view engine, const Shape& shape, bool ring);
 
+// Memory on huge pages of its own where the system has them.
+void* allocate_pages(std::size_t bytes);
+void free_pages(void* pages);
+
 // A page-aligned buffer on huge pages where the system has them; zeroed.
 class Pages {
  public:
@@ -39,8 +43,22 @@ class Pages {
 
  private:
   std::byte* data_;
-  std::size_t bytes_;
 };
+
+// Operands as the engine's memory has them: whole cache lines, on huge pages. A std::vector's begin 16 bytes into a
+// page of 4 KiB, which costs stores that share a line 1 to 3 %.
+template <class T>
+struct PageAllocator {
+  using value_type = T;
+  PageAllocator() = default;
+  template <class U>
+  PageAllocator(const PageAllocator<U>&) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(allocate_pages(count * sizeof(T))); }
+  void deallocate(T* p, std::size_t) { free_pages(p); }
+  bool operator==(const PageAllocator&) const = default;
+};
+template <class T>
+using Buffer = std::vector<T, PageAllocator<T>>;
 
 // A weight, or copies of it that fill 64 MiB and are handed out in turn, as the layers of a model are: then a weight
 // comes from L3 or memory each time.
@@ -51,6 +69,8 @@ class Weights {
     turn_ = turn_ + 1 == count_ ? 0 : turn_ + 1;
     return pages_.data() + turn_ * stride_;
   }
+
+  std::size_t stride() const { return stride_; }  // bytes of one
 
  private:
   std::size_t stride_, count_, turn_ = 0;
@@ -66,6 +86,10 @@ double peak_bf16(kernels::Isa isa);
 // a call's time in microseconds, of GMAC/s and of the share of the peak. The benchmark uses manual time.
 void time_gemm(benchmark::State& state, const Shape& shape, double (*peak)(kernels::Isa), kernels::Isa isa,
                const std::function<void()>& once);
+
+// After time_gemm: adds how often the least possible time the call takes, which for few rows is the larger of its
+// multiply-adds at the peak and of reading the weights in the same turn, a word of every line.
+void compare_with_bound(benchmark::State& state, Weights& weights);
 
 // Numbers in [-1, 1) and small whole numbers, the same in every run.
 void fill(float* values, std::size_t count);

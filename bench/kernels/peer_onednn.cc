@@ -54,8 +54,8 @@ class Matmul {
 
 // c[0][n] = scale[n] * (sum + bias[n]) to the bound of K roundings.
 template <class A, class W>
-bool first_row_right(const Shape& s, const std::vector<A>& a, const std::vector<W>& w, const std::vector<float>& scales,
-                     const std::vector<float>& bias, const std::vector<float>& c) {
+bool first_row_right(const Shape& s, const Buffer<A>& a, const std::vector<W>& w, const std::vector<float>& scales,
+                     const std::vector<float>& bias, const Buffer<float>& c) {
   for (std::size_t n = 0; n < s.N; ++n) {
     double sum = bias[n], magnitude = std::fabs(sum);
     for (std::size_t k = 0; k < s.K; ++k) {
@@ -73,9 +73,10 @@ bool first_row_right(const Shape& s, const std::vector<A>& a, const std::vector<
 template <class A, class W>
 void run(benchmark::State& state, const Shape& s, bool ring, Type a_type, Type w_type, bool scaled,
          double (*peak)(kernels::Isa)) {
-  std::vector<A> a(s.M * s.K);
+  Buffer<A> a(s.M * s.K);
   std::vector<W> w(s.K * s.N);
-  std::vector<float> bias(s.N), scales(scaled ? s.N : 0), c(s.M * s.N);
+  std::vector<float> bias(s.N), scales(scaled ? s.N : 0);
+  Buffer<float> c(s.M * s.N);
   fill(a.data(), a.size());
   fill(w.data(), w.size());
   fill(bias.data(), bias.size());
@@ -86,6 +87,7 @@ void run(benchmark::State& state, const Shape& s, bool ring, Type a_type, Type w
   once();
   if (!first_row_right(s, a, w, scales, bias, c)) return state.SkipWithError("the answer is wrong");
   time_gemm(state, s, peak, kernels::supported_isas().back(), once);
+  if (s.M <= 4) compare_with_bound(state, weights);
 }
 
 void run_f32(benchmark::State& state, const Shape& shape, bool ring) {

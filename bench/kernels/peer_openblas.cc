@@ -10,8 +10,7 @@ namespace sesame::bench {
 namespace {
 
 // c[0][n] against a plain sum, to the bound of K roundings.
-bool first_row_right(const Shape& s, const std::vector<float>& a, const std::vector<float>& w,
-                     const std::vector<float>& c) {
+bool first_row_right(const Shape& s, const Buffer<float>& a, const Buffer<float>& w, const Buffer<float>& c) {
   for (std::size_t n = 0; n < s.N; ++n) {
     double sum = 0, magnitude = 0;
     for (std::size_t k = 0; k < s.K; ++k) {
@@ -25,7 +24,7 @@ bool first_row_right(const Shape& s, const std::vector<float>& a, const std::vec
 }
 
 void run(benchmark::State& state, const Shape& s, bool ring) {
-  std::vector<float> a(s.M * s.K), w(s.K * s.N), c(s.M * s.N);
+  Buffer<float> a(s.M * s.K), w(s.K * s.N), c(s.M * s.N);
   fill(a.data(), a.size());
   fill(w.data(), w.size());
   Weights weights(w.data(), w.size() * sizeof(float), ring);

@@ -39,7 +39,8 @@ void run(const float* pa, const float* pb, const float* pc, const std::int32_t* 
   store_ints(r->and_int, i & j);
   store_ints(r->max_int, max(i, j));
   Ints rows[16];
-  for (std::int32_t l = 0; l < 16; ++l) rows[l] = i + splat(static_cast<std::int32_t>(static_cast<std::uint32_t>(l) * 0x10000001u)) * j;
+  for (std::int32_t l = 0; l < 16; ++l)
+    rows[l] = i + splat(static_cast<std::int32_t>(static_cast<std::uint32_t>(l) * 0x10000001u)) * j;
   store_ints(r->max_of_each, max_of_each(rows));
   store_ints(r->shift_23, shift_left<23>(i));
   r->reduce_add = reduce_add(a);

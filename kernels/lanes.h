@@ -13,7 +13,7 @@
 //   select(mask, yes, no)
 //   first(a, n, fill)                  lanes n.. become `fill`
 //   round_half_even(a)                 to an integral float; keeps the sign of zero, infinity and NaN
-//   from_nearest(a)                    a - round_half_even(a), exact; zeros of either sign
+//   from_nearest(a)                    a - round_half_even(a), exact; zeros of either sign; anything for infinity
 //   to_int(a)                          round half to even; outside int32 and for NaN -2^31
 //   to_float(i)                        rounded to nearest even
 //   scale_2(a, n)                      a * 2^n for integral n, where that is a normal float; NaN where a or n is
@@ -26,6 +26,8 @@
 //   gather(p, i)                       p[i]
 //   store_u8(p, i), store_u8(p, i, n)  lanes as bytes; every lane must be in [0, 255]
 //   store_u8(p, i, j, k, l)            64 of them
+//   store_plus_128(p, i, j, k, l)      64 lanes in [-128, 127] as bytes that are 128 more
+//   max_of_each(a)                     lane l: the greatest lane of a[l], 16 Ints
 //   reduce_add(a), reduce_max(a)       one tree: lane l meets l + 8, then l + 4, l + 2, l + 1, lower lane on the left
 //
 // NaN stays NaN, but which NaN (its payload and sign) is not promised.

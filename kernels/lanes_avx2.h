@@ -149,6 +149,10 @@ SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), pack(a.lo, a.hi, b.lo, b.hi));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), pack(c.lo, c.hi, d.lo, d.hi));
 }
+SESAME_INLINE void store_plus_128(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
+  const Ints offset = splat(std::int32_t{128});
+  store_u8(p, a + offset, b + offset, c + offset, d + offset);
+}
 SESAME_INLINE __m128i to_bytes(Ints a) {
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), _MM_SHUFFLE(3, 1, 2, 0));
   return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
@@ -179,6 +183,11 @@ SESAME_INLINE Ints load_s32(const std::int32_t* p, std::size_t n) {
   return load_s32(buffer);
 }
 
+SESAME_INLINE Ints max_of_each(const Ints (&a)[16]) {
+  alignas(32) std::int32_t greatest[16];
+  for (int l = 0; l < 16; ++l) greatest[l] = reduce_max8(_mm256_max_epi32(a[l].lo, a[l].hi));
+  return load_s32(greatest);
+}
 SESAME_INLINE float reduce_add(Lanes a) { return reduce_add8(a.lo + a.hi); }
 SESAME_INLINE float reduce_max(Lanes a) { return reduce_max8(_mm256_max_ps(a.lo, a.hi)); }
 SESAME_INLINE std::int32_t reduce_max(Ints a) { return reduce_max8(_mm256_max_epi32(a.lo, a.hi)); }

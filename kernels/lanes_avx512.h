@@ -116,6 +116,13 @@ SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, std::size_t n) {
   _mm_mask_storeu_epi8(p, first_mask(n), _mm512_cvtepi32_epi8(a.v));
 }
 
+SESAME_INLINE void store_plus_128(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
+  const __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i offset = _mm512_set1_epi8(static_cast<char>(0x80));
+  _mm512_storeu_si512(p, _mm512_xor_si512(_mm512_permutexvar_epi32(order, bytes), offset));
+}
+
 SESAME_INLINE Ints load_u8(const std::uint8_t* p) {
   return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
 }
@@ -125,6 +132,29 @@ SESAME_INLINE Ints load_u8(const std::uint8_t* p, std::size_t n) {
 SESAME_INLINE Ints load_s32(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 SESAME_INLINE Ints load_s32(const std::int32_t* p, std::size_t n) {
   return {_mm512_maskz_loadu_epi32(first_mask(n), p)};
+}
+
+// Each step halves what is left of two vectors and puts them into one.
+SESAME_INLINE Ints max_of_each(const Ints (&a)[16]) {
+  __m512i half[8], quarter[4], pair[2];
+  for (int i = 0; i < 8; ++i) {  // rows i and i + 8
+    half[i] = _mm512_max_epi32(_mm512_shuffle_i32x4(a[i].v, a[i + 8].v, 0x44),
+                               _mm512_shuffle_i32x4(a[i].v, a[i + 8].v, 0xEE));
+  }
+  for (int i = 0; i < 4; ++i) {  // rows i, i + 8, i + 4, i + 12, four lanes each
+    quarter[i] = _mm512_max_epi32(_mm512_shuffle_i32x4(half[i], half[i + 4], 0x88),
+                                  _mm512_shuffle_i32x4(half[i], half[i + 4], 0xDD));
+  }
+  for (int i = 0; i < 2; ++i) {  // in each quarter, two lanes of row i and two of row i + 2
+    pair[i] = _mm512_max_epi32(_mm512_unpacklo_epi64(quarter[i], quarter[i + 2]),
+                               _mm512_unpackhi_epi64(quarter[i], quarter[i + 2]));
+  }
+  // In each quarter rows 0, 2, 1 and 3 beyond its first row.
+  const __m512 even = _mm512_castsi512_ps(pair[0]), odd = _mm512_castsi512_ps(pair[1]);
+  const __m512i all = _mm512_max_epi32(_mm512_castps_si512(_mm512_shuffle_ps(even, odd, 0x88)),
+                                       _mm512_castps_si512(_mm512_shuffle_ps(even, odd, 0xDD)));
+  const __m512i order = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
+  return {_mm512_permutexvar_epi32(order, all)};
 }
 
 SESAME_INLINE float reduce_add(Lanes a) {

@@ -160,6 +160,10 @@ SESAME_INLINE void store_u8(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
 SESAME_INLINE Ints load_u8(const std::uint8_t* p, std::size_t n) {
   return each_lane<Ints>([&](std::size_t l) { return l < n ? std::int32_t{p[l]} : 0; });
 }
+SESAME_INLINE void store_plus_128(std::uint8_t* p, Ints a, Ints b, Ints c, Ints d) {
+  const Ints offset = splat(std::int32_t{128});
+  store_u8(p, a + offset, b + offset, c + offset, d + offset);
+}
 SESAME_INLINE Ints load_u8(const std::uint8_t* p) { return load_u8(p, kLanes); }
 SESAME_INLINE Ints load_s32(const std::int32_t* p, std::size_t n) {
   return each_lane<Ints>([&](std::size_t l) { return l < n ? p[l] : 0; });
@@ -181,6 +185,10 @@ SESAME_INLINE float reduce_max(Lanes a) {
 }
 SESAME_INLINE std::int32_t reduce_max(Ints a) {
   return reduce(a, [](std::int32_t x, std::int32_t y) { return x > y ? x : y; });
+}
+
+SESAME_INLINE Ints max_of_each(const Ints (&a)[16]) {
+  return each_lane<Ints>([&](std::size_t l) { return reduce_max(a[l]); });
 }
 
 }  // namespace sesame::kernels::SESAME_LEVEL

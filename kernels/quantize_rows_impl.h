@@ -4,29 +4,9 @@
 // head's rows are short, and one at a time would wait for its own maximum and division.
 #pragma once
 
-#include "kernels/quantize_impl.h"
+#include "kernels/lanes.h"
 
 namespace sesame::kernels::SESAME_LEVEL {
-
-// Asks for `rows` rows of n floats. They lie apart, a cache line or four each, so the hardware foresees none of them.
-SESAME_INLINE void prefetch_rows(const float* x, std::ptrdiff_t ld, std::size_t rows, std::size_t n) {
-  for (std::size_t l = 0; l < rows; ++l, x += ld) {
-    for (std::size_t i = 0; i < n; i += kLanes) __builtin_prefetch(x + i);
-  }
-}
-
-// Lane l: the largest of the 16 magnitudes, as their bits, in candidate[l].
-SESAME_INLINE Lanes max_of_rows(const float (&candidate)[kLanes][kLanes]) {
-  const float* row[kLanes];
-  for (std::size_t l = 0; l < kLanes; ++l) row[l] = candidate[l];
-  Ints highest = splat(0);
-  for (std::size_t i = 0; i < kLanes; i += 4) {
-    Lanes column[4];
-    load_transposed(row, i, column);
-    highest = max(highest, max(max(bits(column[0]), bits(column[1])), max(bits(column[2]), bits(column[3]))));
-  }
-  return from_bits(highest);
-}
 
 // As quantize_row has them: q = round(x * per_step). A row that counts as zero and one with NaN or infinity have
 // per_step 0; the scale of the latter is NaN.
@@ -34,38 +14,69 @@ struct RowScales {
   alignas(64) float per_step[kLanes], scale[kLanes];
 
   SESAME_INLINE RowScales(const float* x, std::ptrdiff_t ld, std::size_t rows, std::size_t n) {
-    alignas(64) float candidate[kLanes][kLanes];
     const Ints magnitude = splat(std::int32_t{0x7FFFFFFF});
+    Ints candidates[kLanes];
+#pragma GCC unroll 16
     for (std::size_t l = 0; l < kLanes; ++l) {
-      Ints highest[4] = {splat(0), splat(0), splat(0), splat(0)};
-      for_lanes(n, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
-        highest[slot.value] = max(highest[slot.value], bits(load(x + i, span, 0.0f)) & magnitude);
-      });
-      store(candidate[l], from_bits(max(max(highest[0], highest[1]), max(highest[2], highest[3]))));
+      Ints highest = splat(0);
+      std::size_t i = 0;
+      for (; i + kLanes <= n; i += kLanes) highest = max(highest, bits(load(x + i)) & magnitude);
+      if (i < n) highest = max(highest, bits(load(x + i, n - i, 0.0f)) & magnitude);
+      candidates[l] = highest;
       if (l + 1 < rows) x += ld;  // past the last row that one again
     }
-    const Lanes m = max_of_rows(candidate);
+    const Lanes m = from_bits(max_of_each(candidates));
     const Mask tiny = less(m, splat(0x1p-100f)), finite = less(m, splat(__builtin_inff()));
     store(per_step, select(finite, select(tiny, zero(), splat(127.0f) / m), zero()));
     store(scale, select(finite, select(tiny, zero(), m / splat(127.0f)), splat(__builtin_nanf(""))));
   }
 };
 
-void quantize_rows_u8(const float* x, std::ptrdiff_t ldx, std::size_t rows, std::size_t n, std::uint8_t* q,
-                      std::ptrdiff_t ldq, float* scale) {
-  prefetch_rows(x, ldx, rows < kLanes ? rows : kLanes, n);
-  for (std::size_t m = 0; m < rows; m += kLanes) {
-    const std::size_t count = rows - m < kLanes ? rows - m : kLanes;
-    const float* next = x + static_cast<std::ptrdiff_t>(count) * ldx;
-    prefetch_rows(next, ldx, rows - m - count < kLanes ? rows - m - count : kLanes, n);
-    const RowScales scales(x, ldx, count, n);
-    store(scale + m, load(scales.scale), count);
-    for (std::size_t l = 0; l < count; ++l, x += ldx, q += ldq) {
-      const Lanes per_step = splat(scales.per_step[l]);
-      quantize_lanes(PlainRow{x}, n, q,
-                     [&](Lanes y) SESAME_INLINE_LAMBDA { return to_int(y * per_step) + splat(128); });
+// Up to 16 rows. Four whole vectors are stored as one, of two rows if need be; n is known when compiling for the
+// heads of most models.
+SESAME_INLINE void quantize_scaled(const float* x, std::ptrdiff_t ldx, std::size_t rows, std::size_t n,
+                                   const float* per_step, std::uint8_t* q, std::ptrdiff_t ldq) {
+  const auto at = [](const float* p, float factor) SESAME_INLINE_LAMBDA { return to_int(load(p) * splat(factor)); };
+  std::size_t l = 0;
+  if (n == 2 * kLanes && ldq == 2 * kLanes) {
+    for (; l + 2 <= rows; l += 2, x += 2 * ldx, q += 2 * ldq) {
+      const float* y = x + ldx;
+      store_plus_128(q, at(x, per_step[l]), at(x + kLanes, per_step[l]), at(y, per_step[l + 1]),
+                     at(y + kLanes, per_step[l + 1]));
     }
   }
+  for (; l < rows; ++l, x += ldx, q += ldq) {
+    const float factor = per_step[l];
+    std::size_t i = 0;
+    for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+      const float* y = x + i;
+      store_plus_128(q + i, at(y, factor), at(y + kLanes, factor), at(y + 2 * kLanes, factor),
+                     at(y + 3 * kLanes, factor));
+    }
+    for (; i + kLanes <= n; i += kLanes) store_u8(q + i, at(x + i, factor) + splat(128));
+    if (i == n) continue;
+    const Ints last = to_int(load(x + i, n - i, 0.0f) * splat(factor)) + splat(128);
+    store_u8(q + i, last, (n - i + 3) / 4 * 4);
+  }
+}
+
+SESAME_INLINE void quantize_rows(const float* x, std::ptrdiff_t ldx, std::size_t rows, std::size_t n, std::uint8_t* q,
+                                 std::ptrdiff_t ldq, float* scale) {
+  for (std::size_t m = 0; m < rows; m += kLanes) {
+    const std::size_t count = rows - m < kLanes ? rows - m : kLanes;
+    const RowScales scales(x, ldx, count, n);
+    store(scale + m, load(scales.scale), count);
+    quantize_scaled(x, ldx, count, n, scales.per_step, q, ldq);
+    x += static_cast<std::ptrdiff_t>(count) * ldx;
+    q += static_cast<std::ptrdiff_t>(count) * ldq;
+  }
+}
+
+void quantize_rows_u8(const float* x, std::ptrdiff_t ldx, std::size_t rows, std::size_t n, std::uint8_t* q,
+                      std::ptrdiff_t ldq, float* scale) {
+  if (n == 64) return quantize_rows(x, ldx, rows, 64, q, ldq, scale);
+  if (n == 32) return quantize_rows(x, ldx, rows, 32, q, ldq, scale);
+  quantize_rows(x, ldx, rows, n, q, ldq, scale);
 }
 
 }  // namespace sesame::kernels::SESAME_LEVEL

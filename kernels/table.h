@@ -145,9 +145,9 @@ std::size_t attention_f32_scratch(std::size_t queries, std::size_t keys, std::si
 // Tokens of a head in int8, as quantize_rows_u8 makes them: q + 128 for q in [-127, 127], with a scale each, 0 for one
 // that counts as zero and NaN for one with NaN or infinity.
 struct TokenBytes {
-  const std::uint8_t* bytes;  // [tokens][round_up(head_dim, 4)], row stride ld; 128 past head_dim
-  std::ptrdiff_t ld;
-  const float* scale;  // [tokens]
+  const std::uint8_t* bytes;  // [tokens][round_up(head_dim, 4)], 128 past head_dim; on a multiple of 4 bytes
+  std::ptrdiff_t ld;          // between rows, a multiple of 4
+  const float* scale;         // [tokens]
 };
 
 // The same head in int8: q8, k8 and v8 with scales sq, sk and sv. The integer sums are exact, keys and head_dim <=
@@ -155,9 +155,9 @@ struct TokenBytes {
 //   acc[i][j]   = sum_d q8[i][d] * k8[j][d];  t[i][j] = float(acc) * (sk[j] * (scale * log2(e)))
 //   without a bias: h = max_j t[i][j];  g = min(2^20 / |h|, sq[i]);  x[i][j] = fma(t, g, -(g * h))
 //   with one:       y[i][j] = fma(t, sq[i], bias[i][j] * log2(e));  x = y - max_j y[i][j]
-//   e[i][j]     = 2^x, as exp2_coarse of math_lanes.h has it;  s[i] = (s0 + s1) + (s2 + s3), sn the sum of e[i][j] over
-//   j % 4
-//                 = n in ascending j from 0
+//   e[i][j]     = 2^x, as exp2_coarse of math_lanes.h has it
+//   s[i]        = (s0 + s1) + (s2 + s3)
+//   sn          = the sum of e[i][j] over the j with j % 4 = n, in ascending order from 0
 //   w[i][j]     = e[i][j] * sv[j];  m = max_j w[i][j];  w8 = w * (255 / m), rounded half to even once, unsigned
 //   out[i][d]   = float(sum_j w8[i][j] * v8[j][d]) * ((m / 255) / s[i])
 // g is sq but for scores beyond 2^20, whose rounding would make x large. With m < 2^-100 the row is 0; with NaN among w

@@ -99,12 +99,17 @@ void EncoderPass::project(std::size_t layer_index, const Block& block, const Row
 // One part of a block's projection, of some heads, whose floats are at x.
 void EncoderPass::quantize_heads(const EncoderLayer& layer, Part part, const Block& heads, const float* x,
                                  std::ptrdiff_t ld, const Block& block) const {
-  for (std::size_t i = 0; i < heads.count; ++i) {
-    const std::size_t head = heads.begin + i;
-    e_.kernels->quantize_rows_u8(x + i * layer.head_dim, ld, block.count, layer.head_dim,
-                                 rows_.heads.bytes_at(layer, part, head, block.begin),
-                                 static_cast<std::ptrdiff_t>(kernels::round_up(layer.head_dim, 4)),
-                                 rows_.heads.scale_at(layer, part, head, block.begin));
+  const auto ld_bytes = static_cast<std::ptrdiff_t>(kernels::round_up(layer.head_dim, 4));
+  // All heads of a few rows at a time: the hardware fetches rows from L2 that are read on and on.
+  constexpr std::size_t kRows = 16;
+  for (std::size_t m = 0; m < block.count; m += kRows, x += static_cast<std::ptrdiff_t>(kRows) * ld) {
+    const std::size_t count = std::min(kRows, block.count - m);
+    for (std::size_t i = 0; i < heads.count; ++i) {
+      const std::size_t head = heads.begin + i;
+      e_.kernels->quantize_rows_u8(x + i * layer.head_dim, ld, count, layer.head_dim,
+                                   rows_.heads.bytes_at(layer, part, head, block.begin + m), ld_bytes,
+                                   rows_.heads.scale_at(layer, part, head, block.begin + m));
+    }
   }
 }
 

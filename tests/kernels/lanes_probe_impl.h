@@ -27,7 +27,7 @@ void run(const float* pa, const float* pb, const float* pc, const std::int32_t* 
   store(r->a_less_b, select(less(a, b), splat(1.0f), zero()));
   store(r->nan, select(is_nan(a), splat(1.0f), zero()));
   store(r->round, round_half_even(a));
-  store(r->from_nearest, from_nearest(a) + zero());
+  store(r->from_nearest, from_nearest(max(splat(-3e38f), min(splat(3e38f), a))) + zero());
   store(r->to_float, to_float(i));
   store(r->from_bits, from_bits(i));
   store(r->lookup, lookup16(pb, i));
@@ -38,6 +38,10 @@ void run(const float* pa, const float* pb, const float* pc, const std::int32_t* 
   store_ints(r->add_int, i + j);
   store_ints(r->and_int, i & j);
   store_ints(r->max_int, max(i, j));
+  Ints rows[16];
+  for (std::int32_t l = 0; l < 16; ++l)
+    rows[l] = i + splat(static_cast<std::int32_t>(static_cast<std::uint32_t>(l) * 0x10000001u)) * j;
+  store_ints(r->max_of_each, max_of_each(rows));
   store_ints(r->shift_23, shift_left<23>(i));
   r->reduce_add = reduce_add(a);
   r->reduce_max = reduce_max(a);
@@ -67,6 +71,9 @@ LanesProbe lanes_probe() {
   probe.load_transposed = transposed;
   probe.store_u8_64 = [](const std::int32_t* v, std::uint8_t* p) {
     store_u8(p, load_ints(v), load_ints(v + 16), load_ints(v + 32), load_ints(v + 48));
+  };
+  probe.store_plus_128_64 = [](const std::int32_t* v, std::uint8_t* p) {
+    store_plus_128(p, load_ints(v), load_ints(v + 16), load_ints(v + 32), load_ints(v + 48));
   };
   probe.store_u8 = [](const std::int32_t* v, std::uint8_t* p) { store_u8(p, load_ints(v)); };
   probe.store_u8_part = [](const std::int32_t* v, std::size_t n, std::uint8_t* p) { store_u8(p, load_ints(v), n); };

@@ -51,7 +51,8 @@ LaneResults expected(const float* a, const float* b, const float* c, const std::
     r.a_less_b[l] = a[l] < b[l] ? 1.0f : 0.0f;
     r.nan[l] = std::isnan(a[l]) ? 1.0f : 0.0f;
     r.round[l] = std::nearbyint(a[l]);
-    r.from_nearest[l] = (a[l] - std::nearbyint(a[l])) + 0.0f;  // zeros lose their sign
+    const float finite = std::isinf(a[l]) ? 0.0f : a[l];
+    r.from_nearest[l] = (finite - std::nearbyint(finite)) + 0.0f;  // zeros lose their sign
     r.to_float[l] = static_cast<float>(i[l]);
     std::memcpy(&r.from_bits[l], &i[l], 4);
     r.lookup[l] = b[i[l] & 15];
@@ -63,6 +64,13 @@ LaneResults expected(const float* a, const float* b, const float* c, const std::
     r.add_int[l] = static_cast<std::int32_t>(static_cast<std::uint32_t>(i[l]) + static_cast<std::uint32_t>(j[l]));
     r.and_int[l] = i[l] & j[l];
     r.max_int[l] = std::max(i[l], j[l]);
+    std::uint32_t greatest = 0x80000000;
+    for (int k = 0; k < 16; ++k) {
+      const std::uint32_t value = static_cast<std::uint32_t>(i[k]) +
+                                  static_cast<std::uint32_t>(l) * 0x10000001u * static_cast<std::uint32_t>(j[k]);
+      greatest = std::max(static_cast<std::int32_t>(value), static_cast<std::int32_t>(greatest));
+    }
+    r.max_of_each[l] = static_cast<std::int32_t>(greatest);
     r.shift_23[l] = static_cast<std::int32_t>(static_cast<std::uint32_t>(i[l]) << 23);
   }
   float sum[16], highest[16];
@@ -107,6 +115,7 @@ void check_same(const LaneResults& want, const LaneResults& got) {
   CHECK_INTS(add_int);
   CHECK_INTS(and_int);
   CHECK_INTS(max_int);
+  CHECK_INTS(max_of_each);
   CHECK_INTS(shift_23);
   CHECK(same_bits(want.reduce_add, got.reduce_add));
   CHECK(same_bits(want.reduce_max, got.reduce_max));
@@ -188,6 +197,11 @@ TEST_CASE("Lanes are stored as bytes in order") {
     Guarded<std::uint8_t> all(64), one(16);
     level.probe.store_u8_64(values.data(), all.data());
     CHECK(matches(all));
+    std::vector<std::int32_t> less(values);
+    for (std::int32_t& v : less) v -= 128;
+    Guarded<std::uint8_t> plus(64);
+    level.probe.store_plus_128_64(less.data(), plus.data());
+    CHECK(matches(plus));
     level.probe.store_u8(values.data(), one.data());
     CHECK(matches(one));
     for (std::size_t n = 0; n <= 16; ++n) {

@@ -8,6 +8,7 @@
 
 #include "engine/container.h"
 #include "models/calibration.h"
+#include "models/loading.h"
 #include "models/quantize_onnx.h"
 #include "sesame/error.h"
 #include "tools/commands.h"
@@ -83,6 +84,14 @@ int run_packed(const QuantizeOptions& options) {
   return run_quantize_packed(options.model, options.out, texts, packed);
 }
 
+// Models that ONNX Runtime may run and we can't have no size in our memory.
+void print_sizes(const QuantizeOptions& options) try {
+  const auto before = load_model(options.model, {}, MissingOperators::described);
+  const auto after = load_model(options.out, {}, MissingOperators::described);
+  std::printf("%s\n", size_line(*before, *after).c_str());
+} catch (const Error&) {
+}
+
 int run_quantize(const QuantizeOptions& options) {
   if (engine::is_container(options.model)) {
     throw Error(options.model + ": expected a float model (a folder or an .onnx file), found a packed one");
@@ -106,16 +115,16 @@ int run_quantize(const QuantizeOptions& options) {
                                             : " is dynamic: expected no --calibrate"));
   }
   ProgressBar bar;
-  const auto before = Model::load(options.model);
   std::optional<Measured> measured;
-  if (!options.packed.measure.data.empty()) measured.emplace(options.packed.measure, before, bar);
+  if (!options.packed.measure.data.empty()) {
+    measured.emplace(options.packed.measure, Model::load(options.model), bar);
+  }
   const auto report = models::quantize_to_onnx(
       options.model, options.out, options.form,
       [&](const auto& graph, const auto& values) { return calibrate(options, graph, values, bar); });
   for (const std::string& note : report.notes) std::printf("%s\n", note.c_str());
-  const auto after = Model::load(options.out);
-  std::printf("%s\n", size_line(before->loaded(), after->loaded()).c_str());
-  if (measured) std::printf("%s\n", measured->compare(after, bar).c_str());
+  print_sizes(options);
+  if (measured) std::printf("%s\n", measured->compare(Model::load(options.out), bar).c_str());
   std::printf("%s: %s, quantized %s\n", options.out.c_str(), std::string(name(options.form.form)).c_str(),
               counted(report.quantized).c_str());
   return 0;

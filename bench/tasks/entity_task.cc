@@ -12,9 +12,14 @@ std::uint32_t code_points(std::string_view text) {
   return count;
 }
 
+// The tags by index. A model's labels are those of classifiers of whole texts.
+const std::vector<std::string>& tags_of(const LoadedModel& model) {
+  return model.labels.empty() ? model.config.labels : model.labels;
+}
+
 class EntityTask final : public Task {
  public:
-  EntityTask(const std::vector<models::TaggedSentence>& data, const LoadedModel& model) : labels_(model.labels) {
+  EntityTask(const std::vector<models::TaggedSentence>& data, const LoadedModel& model) : labels_(tags_of(model)) {
     for (const auto& each : data) {
       add(each, model);
       expected_.push_back(each.tags);
@@ -93,7 +98,7 @@ class EntityTask final : public Task {
 }  // namespace
 
 std::unique_ptr<Task> make_entity_task(const std::vector<models::TaggedSentence>& data, const LoadedModel& model) {
-  if (model.labels.size() < 2) {
+  if (tags_of(model).size() < 2) {
     throw Error(model.onnx_file.string() + ": expected a model with tags for tagged words, found one without labels");
   }
   return std::make_unique<EntityTask>(data, model);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "models/accuracy_trade.h"
 #include "models/calibration_texts.h"
@@ -129,7 +130,20 @@ TEST_CASE("Fewer points to lose keep more in fp32, none keeps all that is needed
   const Trade trade = keep_accuracy(source, labels, 1.0, quantized, options, [](const auto&, double) {});
   CHECK(trade.int8_score < trade.fp32_score - 0.01);
   CHECK(trade.score() >= trade.fp32_score - 0.01);
-  CHECK_FALSE(trade.steps.empty());
+  REQUIRE_FALSE(trade.steps.empty());
+  // Beside parts of four bits bf16 is as good as fp32.
+  CHECK(trade.steps.front().precision == engine::LinearPrecision::bf16);
+  std::set<std::string> kept;
+  for (const TradeStep& step : trade.steps) {
+    step.precision == engine::LinearPrecision::int8 ? (void)kept.erase(step.part) : (void)kept.insert(step.part);
+  }
+  std::size_t found = options.attention == AttentionPrecision::int8 ? 0 : 1;
+  for (const auto& group : quantized.groups) {
+    const auto precision = engine::linear_scheme(quantized.graph.nodes[group.nodes.front()]).precision;
+    CHECK((precision != engine::LinearPrecision::int8) == kept.contains(describe(quantized.graph, group)));
+    found += precision != engine::LinearPrecision::int8;
+  }
+  CHECK(found == kept.size());
   // What is returned is what was measured.
   const auto model = load_quantized(source, quantized, options.attention);
   const Answers got = answer_texts(std::make_shared<const Model>(model), data, 1);

@@ -48,6 +48,27 @@ TEST_CASE("quantize writes the same bytes again, and says what it cost") {
   CHECK(run_command({"predict", out, "wake me at seven"}).objects().at(0).at("label") == "alarm");
 }
 
+TEST_CASE("A packed model says how it was quantized, and whether answers depend on the batch") {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "m.sesame").string();
+  const auto quantization = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"quantize", kIntent, "-o", file});
+    REQUIRE(run_command(more).code == 0);
+    return nlohmann::json::parse(run_command({"inspect", file, "--json"}).out).at("quantization");
+  };
+  const auto plain = quantization({"--embeddings", "int8"});
+  REQUIRE(plain.size() == 1);
+  CHECK(plain[0] == "activations dynamic, per token, weights int8 per channel, 8 bits, embeddings int8, per row");
+  const auto shared = quantization({"--tensor-scales", "--reduce-range", "--per-tensor"});
+  REQUIRE(shared.size() == 2);
+  CHECK(shared[0] == "activations dynamic, per tensor, weights int8 per tensor, 7 bits, embeddings fp32");
+  CHECK(shared[1].get<std::string>().find("depend on what else is in the batch") != std::string::npos);
+  // The bench does not ask of such a model that a text has the bits in a batch that it has alone.
+  const Ran bench = run_command({"bench", file, "--batch", "3", "--length", "8", "--runs", "1", "--warmup", "0"});
+  INFO(bench.err);
+  CHECK(bench.code == 0);
+}
+
 TEST_CASE("Linears that a name excludes stay in fp32") {
   const TemporaryFolder folder;
   const std::string out = folder / "a.sesame";

@@ -171,6 +171,21 @@ TEST_CASE("labelled data that does not fit is found out before anything is writt
   }
 }
 
+TEST_CASE("a model of tags is measured on entities") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run_command({"make-model", "bert", "-o",       model, "--task",          "token-classification",
+                       "--hidden",   "16",   "--layers", "1",   "--heads",         "2",
+                       "--ffn",      "32",   "--vocab",  "200", "--max-positions", "16",
+                       "--labels",   "3"})
+              .code == 0);
+  const std::string words = folder.write("words.conll", "one O\ntwo LABEL_1\n\nthree O\n").string();
+  const Ran ran = run_command({"quantize", model, "-o", (folder / "m.sesame").string(), "--data", words});
+  INFO(ran.err);
+  CHECK(ran.code == 0);
+  CHECK_THAT(ran.out, Contains("f1: fp32 ") && Contains("recall: fp32 "));
+}
+
 TEST_CASE("a full disk is one clear line, and the old file stays whole") {
   const Made made;
   for (const std::string out : {made.out + ".sesame", made.out + ".onnx"}) {

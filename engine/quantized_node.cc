@@ -1,5 +1,7 @@
 #include "engine/quantized_node.h"
 
+#include <cmath>
+
 #include "engine/operators/quantization.h"
 
 namespace sesame::engine {
@@ -14,8 +16,13 @@ bool has_constant_parameters(const Graph& graph, const Node& node) {
 }
 
 bool has_tensor_parameters(const Graph& graph, const Node& node) {
-  return has_constant_parameters(graph, node) && graph.constant(node.input(1)).size() == 1 &&
-         graph.constant(node.input(1)).rank() <= 1;
+  return has_constant_parameters(graph, node) && is_tensor_scale(graph, node.input(1));
+}
+
+bool is_tensor_scale(const Graph& graph, ValueId id) {
+  const Tensor& t = graph.constant(id);
+  return t && t.type() == DType::f32 && t.size() == 1 && t.rank() <= 1 && std::isfinite(*t.data<float>()) &&
+         *t.data<float>() >= 0;
 }
 
 namespace {

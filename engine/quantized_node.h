@@ -16,7 +16,7 @@ bool is_dequantize(const Node& node);
 
 // Whether its float scale and its zero point (kNoValue: 0) are constant.
 bool has_constant_parameters(const Graph& graph, const Node& node);
-// And one for all elements.
+// And one for all elements, a scale that is finite and not negative.
 bool has_tensor_parameters(const Graph& graph, const Node& node);
 
 inline bool is_per_tensor_quantize(const Graph& graph, const Node& node) {
@@ -25,6 +25,9 @@ inline bool is_per_tensor_quantize(const Graph& graph, const Node& node) {
 inline bool is_per_tensor_dequantize(const Graph& graph, const Node& node) {
   return is_dequantize(node) && has_tensor_parameters(graph, node);
 }
+
+// One scale that is finite and not negative.
+bool is_tensor_scale(const Graph& graph, ValueId id);
 
 // QLinearAdd's arithmetic, whose scales and zero points are constant.
 //   round(a * ra + (b * rb + z - (ra * za + rb * zb))), r = scale / scale of the result

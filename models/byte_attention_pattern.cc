@@ -85,8 +85,8 @@ class ByteAttentionMatch {
 
   std::optional<ByteGrid> grid(ValueId bytes, ValueId scale, ValueId zero) const {
     const auto& graph = m_.graph();
-    const auto one = [&](ValueId id) { return graph.is_constant(id) && graph.constant(id).size() == 1; };
-    if (!probe_.shape(bytes) || !one(scale) || (zero != kNoValue && !one(zero))) return std::nullopt;
+    const bool has_zero = zero == kNoValue || (graph.is_constant(zero) && graph.constant(zero).size() == 1);
+    if (!probe_.shape(bytes) || !engine::is_tensor_scale(graph, scale) || !has_zero) return std::nullopt;
     return ByteGrid{
         engine::scale_at(graph.constant(scale), 0), engine::byte_range(probe_.type(bytes), graph.constant(zero)), {}};
   }
@@ -161,7 +161,8 @@ class ByteAttentionMatch {
     const auto known = [&](std::size_t i) {
       return node.input(i) == kNoValue || m_.graph().is_constant(node.input(i));
     };
-    return known(1) && known(2) && known(4) && known(5) && known(6) && known(7);
+    const auto scale = [&](std::size_t i) { return engine::is_tensor_scale(m_.graph(), node.input(i)); };
+    return scale(1) && known(2) && scale(4) && known(5) && scale(6) && known(7);
   }
 
   // By one byte for all scores.

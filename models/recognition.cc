@@ -81,7 +81,7 @@ Embeddings make_embeddings(const Graph& graph, const EmbeddingsPattern& p) {
 class ChainRecogniser {
  public:
   ChainRecogniser(Graph& graph, AttentionPrecision attention)
-      : graph_(graph), m_(graph), probe_(graph), attention_(attention) {}
+      : graph_(graph), m_(graph), probe_(graph), attention_(attention), padding_counts_(padding_counts(graph)) {}
 
   // Replaces chains of layers; returns the attentions that are in none, and why.
   std::vector<LoneAttention> run(Recognition& report) {
@@ -121,9 +121,11 @@ class ChainRecogniser {
   std::optional<LayerPattern> find_layer(const Node& softmax) {
     Mismatch why;
     if (const auto attention = match_attention(m_, probe_, softmax, why)) {
-      auto layer = attention->bytes ? std::nullopt : match_layer(m_, probe_, *attention, why);
+      // A program of rows can quantize, and keep the rows of padding.
+      const bool by_rows = attention->bytes || padding_counts_;
+      auto layer = by_rows ? std::nullopt : match_layer(m_, probe_, *attention, why);
       if (layer) return layer;
-      if (attention->bytes) why = {attention->query, "operations on rows alone between attentions"};
+      if (by_rows) why = {attention->query, "operations on rows alone between attentions"};
     }
     alone_.push_back({softmax.output(0), describe_mismatch(m_, softmax, why)});
     return std::nullopt;
@@ -201,6 +203,7 @@ class ChainRecogniser {
   Matcher m_;
   ShapeProbe probe_;
   AttentionPrecision attention_;
+  bool padding_counts_;
   SharedParts shared_;
   std::vector<LoneAttention> alone_;
   std::vector<std::pair<std::size_t, Node>> replacements_;

@@ -43,13 +43,6 @@ bool quantizes(const Graph& graph) {
   });
 }
 
-// Whether scales depend on all rows of a tensor: then none may be left out, padding included.
-bool padding_counts(const Graph& graph) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
-    return node.is("DynamicQuantizeLinear") || node.is("DynamicQuantizeMatMul", engine::kMicrosoft);
-  });
-}
-
 class RowCompiler {
  public:
   RowCompiler(const Matcher& m, const ShapeProbe& probe, std::span<const AttentionPattern> attentions)
@@ -253,6 +246,12 @@ class RowCompiler {
 };
 
 }  // namespace
+
+bool padding_counts(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return node.is("DynamicQuantizeLinear") || node.is("DynamicQuantizeMatMul", engine::kMicrosoft);
+  });
+}
 
 std::size_t count_together(const Matcher& m, const ShapeProbe& probe, std::span<const AttentionPattern> attentions,
                            Mismatch& why) {

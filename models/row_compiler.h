@@ -25,6 +25,9 @@ struct RowRegion {
   std::set<engine::ValueId> inside;  // what its nodes make, softmaxes among it
 };
 
+// Whether scales depend on all rows of a tensor: then none may be left out, padding included.
+bool padding_counts(const engine::Graph& graph);
+
 // How many of the attentions, from the first on, make one encoder: under the same mask, and their queries, keys and
 // values made from the rows before them by nothing but what programs of rows have.
 // `why` says what keeps the next one out.

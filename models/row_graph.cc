@@ -73,7 +73,8 @@ std::optional<std::vector<ValueId>> RowGraph::operands_of_bytes(const Node& node
   const auto is_known = [&](std::size_t i) {
     return node.input(i) == kNoValue || m_.graph().is_constant(node.input(i));
   };
-  if (!is_known(1) || !is_known(2) || !is_known(4) || !is_known(5) || !is_known(6) || !is_known(7)) return std::nullopt;
+  const auto is_scale = [&](std::size_t i) { return engine::is_tensor_scale(m_.graph(), node.input(i)); };
+  if (!is_scale(1) || !is_known(2) || !is_scale(4) || !is_known(5) || !is_scale(6) || !is_known(7)) return std::nullopt;
   std::vector<ValueId> rows;
   for (ValueId id : {node.input(0), node.input(3)}) {
     const Tensor& t = m_.graph().constant(id);

@@ -61,25 +61,50 @@ float sum_row(const float* x, std::size_t n) {
   return sum.total();
 }
 
-// Sum of (x - mean)^2.
-SESAME_INLINE float sum_squared_deviations(const float* x, float mean, std::size_t n) {
-  RowSum sum;
+// layernorm_row of `count` rows at once: within a row each pass waits for the sum of the one before it, and another row
+// fills the time. 72 instead of 105 ns for a row of 768, two at a time.
+template <std::size_t count>
+SESAME_INLINE void normalize_rows(const float* x, std::ptrdiff_t ldx, const float* gamma, const float* beta,
+                                  float epsilon, std::size_t n, float* y, std::ptrdiff_t ldy) {
+  const auto row = [](auto* matrix, std::ptrdiff_t ld, std::size_t r)
+                       SESAME_INLINE_LAMBDA { return matrix + static_cast<std::ptrdiff_t>(r) * ld; };
+  const float elements = static_cast<float>(n);
+  RowSum sum[count], squares[count];
+  float mean[count], inverse[count];
   for_lanes(n, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
-    const Lanes d = first(load(x + i, span, 0.0f) - splat(mean), span, 0.0f);
-    sum.partial[slot.value] = fma(d, d, sum.partial[slot.value]);
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < count; ++r) {
+      Lanes& partial = sum[r].partial[slot.value];
+      partial = partial + load(row(x, ldx, r) + i, span, 0.0f);
+    }
   });
-  return sum.total();
+  for (std::size_t r = 0; r < count; ++r) mean[r] = sum[r].total() / elements;
+  for_lanes(n, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < count; ++r) {
+      Lanes& partial = squares[r].partial[slot.value];
+      const Lanes d = first(load(row(x, ldx, r) + i, span, 0.0f) - splat(mean[r]), span, 0.0f);
+      partial = fma(d, d, partial);
+    }
+  });
+  for (std::size_t r = 0; r < count; ++r) inverse[r] = 1.0f / sqrt(squares[r].total() / elements + epsilon);
+  for_lanes(n, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
+    const Lanes factor = load(gamma + i, span, 0.0f), shift = load(beta + i, span, 0.0f);
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < count; ++r) {
+      const Lanes normal = (load(row(x, ldx, r) + i, span, 0.0f) - splat(mean[r])) * splat(inverse[r]);
+      store(row(y, ldy, r) + i, fma(normal, factor, shift), span);
+    }
+  });
 }
 
 void layernorm_row(const float* x, const float* gamma, const float* beta, float epsilon, std::size_t n, float* y) {
-  const float count = static_cast<float>(n);
-  const float mean = sum_row(x, n) / count;
-  const float variance = sum_squared_deviations(x, mean, n) / count;
-  const float inverse = 1.0f / sqrt(variance + epsilon);
-  for_lanes(n, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
-    const Lanes normal = (load(x + i, span, 0.0f) - splat(mean)) * splat(inverse);
-    store(y + i, fma(normal, load(gamma + i, span, 0.0f), load(beta + i, span, 0.0f)), span);
-  });
+  normalize_rows<1>(x, 0, gamma, beta, epsilon, n, y, 0);
+}
+
+void layernorm_two_rows(const float* x, std::ptrdiff_t ldx, const float* gamma, const float* beta, float epsilon,
+                        std::size_t n, float* y, std::ptrdiff_t ldy) {
+  normalize_rows<2>(x, ldx, gamma, beta, epsilon, n, y, ldy);
 }
 
 void softmax_row(const float* x, std::size_t n, float* y) {

@@ -206,6 +206,10 @@ struct Table {
   // x - mean; sums in the fixed order of lanes.h. y may be x.
   void (*layernorm_row)(const float* x, const float* gamma, const float* beta, float epsilon, std::size_t n, float* y);
 
+  // The same of two rows, ldx apart; those of y are ldy apart.
+  void (*layernorm_two_rows)(const float* x, std::ptrdiff_t ldx, const float* gamma, const float* beta, float epsilon,
+                             std::size_t n, float* y, std::ptrdiff_t ldy);
+
   // y = exp(x - max x) / sum, n >= 1. y may be x. A row whose maximum is -infinity gives NaN, as the formula does.
   void (*softmax_row)(const float* x, std::size_t n, float* y);
 

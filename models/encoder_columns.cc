@@ -133,10 +133,10 @@ void EncoderPass::normalize_attention(std::size_t layer_index, std::size_t item)
   const std::size_t hidden = encoder_.hidden;
   const auto [begin, count] = few_block(layer_rows(layer_index), item);
   const RowMaker to(*e_.kernels, layer.ffn_in, few);
-  for (std::size_t m = begin; m < begin + count; ++m) {
-    normalize(*e_.kernels, layer.attn_norm, few.sum + m * hidden, hidden, few.normed + m * hidden);
-    to.convert(m, few.normed + m * hidden);
-  }
+  normalize_rows(
+      *e_.kernels, layer.attn_norm, few.sum, hidden, begin, begin + count,
+      [&](std::size_t m) { return few.normed + m * hidden; },
+      [&](std::size_t m, const float* row) { to.convert(m, row); });
 }
 
 void EncoderPass::ffn_in_columns(std::size_t layer_index, std::size_t item) const {
@@ -185,11 +185,12 @@ void EncoderPass::normalize_ffn(std::size_t layer_index, std::size_t item) const
   const auto [begin, count] = few_block(layer_rows(layer_index), item);
   const RowMaker next(
       *e_.kernels, last ? encoder_.layers[0].query_key_value : encoder_.layers[layer_index + 1].query_key_value, few);
-  for (std::size_t m = begin; m < begin + count; ++m) {
-    float* out = hidden_row(layer_index, m);
-    normalize(*e_.kernels, encoder_.layers[layer_index].ffn_norm, few.sum + m * hidden, hidden, out);
-    if (!last) next.convert(m, out);
-  }
+  normalize_rows(
+      *e_.kernels, encoder_.layers[layer_index].ffn_norm, few.sum, hidden, begin, begin + count,
+      [&](std::size_t m) { return hidden_row(layer_index, m); },
+      [&](std::size_t m, const float* row) {
+        if (!last) next.convert(m, row);
+      });
 }
 
 std::size_t EncoderPass::project_items(std::size_t layer_index) const {

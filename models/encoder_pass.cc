@@ -220,10 +220,10 @@ Rows EncoderPass::attend_out(std::size_t layer_index, const Block& block, const 
   layer.attn_out.run(*e_.kernels, from.rows(context, ld), block.count, add_residual, scratch.sum, ld);
 
   const RowMaker to(*e_.kernels, layer.ffn_in, scratch);
-  for (std::size_t m = 0; m < block.count; ++m) {
-    normalize(*e_.kernels, layer.attn_norm, scratch.sum + m * hidden, hidden, scratch.normed + m * hidden);
-    to.convert(m, scratch.normed + m * hidden);
-  }
+  normalize_rows(
+      *e_.kernels, layer.attn_norm, scratch.sum, hidden, 0, block.count,
+      [&](std::size_t m) { return scratch.normed + m * hidden; },
+      [&](std::size_t m, const float* row) { to.convert(m, row); });
   return to.rows(scratch.normed, ld);
 }
 
@@ -259,11 +259,12 @@ void EncoderPass::feed_forward(std::size_t layer_index, std::size_t item, std::b
 
   const bool last = is_last(layer_index);
   const RowMaker next(*e_.kernels, last ? layer.ffn_in : encoder_.layers[layer_index + 1].query_key_value, scratch);
-  for (std::size_t m = 0; m < block.count; ++m) {
-    float* out = hidden_row(layer_index, block.begin + m);
-    normalize(*e_.kernels, layer.ffn_norm, scratch.sum + m * hidden, hidden, out);
-    if (!last) next.convert(m, out);
-  }
+  normalize_rows(
+      *e_.kernels, layer.ffn_norm, scratch.sum, hidden, 0, block.count,
+      [&](std::size_t m) { return hidden_row(layer_index, block.begin + m); },
+      [&](std::size_t m, const float* row) {
+        if (!last) next.convert(m, row);
+      });
   if (!last) project(layer_index + 1, block, next.rows(rows_.hidden + block.begin * hidden, ld), scratch);
 }
 

@@ -34,10 +34,10 @@ class Row {
   }
 
   std::size_t n;
-  float result = 0;  // a sum or a scale
+  float result = 0;                                  // a sum or a scale
+  static constexpr std::size_t kStride = 3072 + 16;  // rows must not share their low 12 address bits
 
  private:
-  static constexpr std::size_t kStride = 3072 + 16;  // rows must not share their low 12 address bits
   Pages pages_;
 };
 
@@ -79,6 +79,14 @@ constexpr RowBenchmark kBenchmarks[] = {
     {"layernorm_row", "", 16,
      [](const Table& t, Row& r) { t.layernorm_row(r.x(), r.gamma(), r.beta(), kEpsilon, r.n, r.y()); },
      [](Row& r) { kernels::reference::layernorm_row(r.x(), r.gamma(), r.beta(), kEpsilon, r.n, r.y()); }},
+    {"layernorm_two_rows", "", 24,
+     [](const Table& t, Row& r) {
+       t.layernorm_two_rows(r.x(), Row::kStride, r.gamma(), r.beta(), kEpsilon, r.n, r.y(), Row::kStride);
+     },
+     [](Row& r) {
+       kernels::reference::layernorm_row(r.x(), r.gamma(), r.beta(), kEpsilon, r.n, r.y());
+       kernels::reference::layernorm_row(r.gamma(), r.gamma(), r.beta(), kEpsilon, r.n, r.y() + Row::kStride);
+     }},
     {"softmax_row", "", 8, [](const Table& t, Row& r) { t.softmax_row(r.x(), r.n, r.y()); },
      [](Row& r) { kernels::reference::softmax_row(r.x(), r.n, r.y()); }},
     {"quantize_row_u8", "", 5, [](const Table& t, Row& r) { r.result = t.quantize_row_u8(r.x(), r.n, r.q()); },
@@ -143,6 +151,7 @@ void register_field(std::string_view field, Isa isa) {
 
 const bool added[] = {
     add_kernel("layernorm_row", [](Isa isa) { register_field("layernorm_row", isa); }),
+    add_kernel("layernorm_two_rows", [](Isa isa) { register_field("layernorm_two_rows", isa); }),
     add_kernel("softmax_row", [](Isa isa) { register_field("softmax_row", isa); }),
     add_kernel("quantize_row_u8", [](Isa isa) { register_field("quantize_row_u8", isa); }),
     add_kernel("activate_quantize_row_u8", [](Isa isa) { register_field("activate_quantize_row_u8", isa); }),

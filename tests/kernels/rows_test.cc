@@ -246,6 +246,26 @@ TEST_CASE("Row kernels do not depend on the host's floating-point environment") 
   CHECK(difference(want, y, 16) != "");
 }
 
+TEST_CASE("layernorm_two_rows gives each row what layernorm_row gives it, at every level") {
+  for (std::size_t n : row_sizes()) {
+    const std::size_t ldx = n + 3, ldy = n + 5;
+    Fenced<float> x(normal_row(ldx + n, 81)), gamma(normal_row(n, 82)), beta(normal_row(n, 83));
+    std::vector<float> want(2 * n);
+    reference::layernorm_row(x.data(), gamma.data(), beta.data(), kEpsilon, n, want.data());
+    reference::layernorm_row(x.data() + ldx, gamma.data(), beta.data(), kEpsilon, n, want.data() + n);
+    for (Isa isa : runnable_isas()) {
+      INFO(name(isa) << ", n " << n);
+      Guarded<float> y(ldy + n, 99.0f);
+      table(isa).layernorm_two_rows(x.data(), static_cast<std::ptrdiff_t>(ldx), gamma.data(), beta.data(), kEpsilon, n,
+                                    y.data(), static_cast<std::ptrdiff_t>(ldy));
+      CHECK(difference(want.data(), y.data(), n) == "");
+      CHECK(difference(want.data() + n, y.data() + ldy, n) == "");
+      CHECK(std::all_of(y.data() + n, y.data() + ldy, [](float v) { return v == 99.0f; }));
+      CHECK(y.intact());
+    }
+  }
+}
+
 TEST_CASE("layernorm_row is near its formula in double precision") {
   for (std::size_t n : {1, 2, 17, 64, 768, 3072}) {
     const std::vector<float> x = normal_row(n, 3, 2.0f), gamma = normal_row(n, 4), beta = normal_row(n, 5);

@@ -38,8 +38,8 @@ class ThreadChoice {
  private:
   // One half of the time at work, and a little more: with a gain of 1 threads cost and bring nothing.
   static constexpr double kLeastUse = 1.8;
-  static constexpr int kInVain = 2;  // passes in a row: a single one may have started the threads
-  static constexpr int kFirstRest = 32, kLongestRest = 1024;
+  static constexpr int kInVain = 3;  // passes in a row: one may have started the threads, another met a passing burst
+  static constexpr int kFirstRest = 8, kLongestRest = 1024;
 
   int most_, threads_;
   int in_vain_ = 0;

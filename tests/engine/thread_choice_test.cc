@@ -16,32 +16,37 @@ TEST_CASE("threads that help are kept") {
   CHECK(choice.threads() == 2);
 }
 
+void passes(ThreadChoice& choice, int count, double gain) {
+  for (int i = 0; i < count; ++i) pass(choice, gain);
+}
+
+// Passes on one thread until more are tried.
+int rest(ThreadChoice& choice) {
+  int count = 0;
+  for (; choice.threads() == 1; ++count) pass(choice, 1);
+  return count;
+}
+
 TEST_CASE("threads that wait more than they work are fewer in the next passes, and tried again later") {
   ThreadChoice choice(2);
-  pass(choice, 0.9);
-  CHECK(choice.threads() == 2);  // once may be chance
-  pass(choice, 0.9);
-  CHECK(choice.threads() == 1);
-  int passes = 0;
-  for (; choice.threads() == 1; ++passes) pass(choice, 1);
-  CHECK(passes == 32);
-  pass(choice, 0.9);
+  passes(choice, 2, 0.9);
+  CHECK(choice.threads() == 2);  // may be chance
   pass(choice, 0.9);
   CHECK(choice.threads() == 1);
-  for (passes = 0; choice.threads() == 1; ++passes) pass(choice, 1);
-  CHECK(passes == 64);  // each time in vain it is later
+  CHECK(rest(choice) == 8);
+  passes(choice, 3, 0.9);
+  CHECK(choice.threads() == 1);
+  CHECK(rest(choice) == 16);  // each time in vain it is later
   pass(choice, 1.9);
-  pass(choice, 0.9);
-  pass(choice, 0.9);
-  for (passes = 0; choice.threads() == 1; ++passes) pass(choice, 1);
-  CHECK(passes == 32);  // unless they helped in between
+  passes(choice, 3, 0.9);
+  CHECK(rest(choice) == 8);  // unless they helped in between
 }
 
 TEST_CASE("many threads fall back to as many as they were worth") {
   ThreadChoice choice(8);
-  for (int i = 0; i < 2; ++i) pass(choice, 3.2);
+  passes(choice, 3, 3.2);
   CHECK(choice.threads() == 3);
-  for (int i = 0; i < 2; ++i) pass(choice, 1.2);
+  passes(choice, 3, 1.2);
   CHECK(choice.threads() == 1);
 }
 

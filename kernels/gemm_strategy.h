@@ -73,32 +73,29 @@ struct TileTask {
   bool widens_rows, widens_weights;
 };
 
-constexpr std::size_t kGroup = 4;  // steps between two requests
-
-// Runs step() for `groups` groups, and ask() before each.
-template <class Ask, class Step>
+// Runs step() for `groups` groups of steps, and ask() before each.
+template <std::size_t Group, class Ask, class Step>
 [[gnu::always_inline]] inline void for_each_group(std::size_t groups, Ask ask, Step step) {
   for (; groups > 0; --groups) {
     ask();
 #pragma GCC unroll 4
-    for (std::size_t i = 0; i < kGroup; ++i) step();
+    for (std::size_t i = 0; i < Group; ++i) step();
   }
 }
 
 // Runs step() for the task's steps, and between groups of them asks for what is needed later: in the first groups for a
 // row of the tile's part of c (a store to a line that isn't in cache waits for it, and asking for all of them at once
-// would keep this tile's weights waiting), in the next for its share of the next weights, or in all of them if that
-// takes all. What is asked for when has loops of its own: deciding it in every group costs 1 % of a tile.
-template <class Tiles, int R, int P, class Gemm, class Step>
-[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
-  const std::size_t groups = task.steps / kGroup, panel_bytes = Tiles::steps(g) * 64;
-  const std::size_t each = groups ? (task.prefetch.steps + groups - 1) / groups : 0;
+// would keep this tile's weights waiting), in the next for a step of its share of the next weights, and in those that
+// are left for the rows of a of the block that follows. What is asked for when has loops of its own, and the size of a
+// group is known to the compiler: deciding them in every group costs 1 % and up to 0.5 % of a tile.
+template <class Tiles, std::size_t Group, int R, int P, class Gemm, class Step>
+[[gnu::always_inline]] inline void ask_and_step(const Gemm& g, const TileTask& task, Step step) {
+  const std::size_t groups = task.steps / Group, panel_bytes = Tiles::steps(g) * 64;
   const char* next = task.prefetch.data;
   const auto ask_weights = [&] __attribute__((always_inline)) {
-    for (std::size_t i = 0; i < each; ++i, next += 64) {
 #pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
-    }
+    for (int p = 0; p < P; ++p) __builtin_prefetch(next + p * panel_bytes, 0, 2);
+    next += 64;
   };
   const auto* c = row_of(g.c, g.ldc, task.m) + task.panel * kPanel;
   const auto ask_row = [&] __attribute__((always_inline)) {
@@ -111,16 +108,34 @@ template <class Tiles, int R, int P, class Gemm, class Step>
     ask_row();
     ask_weights();
   };
-  const auto ask_nothing = [] __attribute__((always_inline)){};
+  // As if there were no gaps between rows. There are between parts of the depth, and those aren't asked for.
+  const char* a = reinterpret_cast<const char*>(row_of(g.a, g.lda, task.m + R < g.M ? task.m + R : 0));
+  const auto ask_rows_of_a = [&] __attribute__((always_inline)) {
+    if constexpr (Tiles::kMaxSteps == kWholeDepth) {
+      constexpr int kLines = (R * Group * Tiles::kStepBytes + 63) / 64;
+#pragma GCC unroll 8
+      for (int i = 0; i < kLines; ++i, a += 64) __builtin_prefetch(a, 0, 3);
+    }
+  };
 
   const std::size_t rows = !task.last ? 0 : groups < R ? groups : R;
-  const std::size_t asking = each ? task.prefetch.steps / each : 0;
+  const std::size_t share = task.prefetch.steps, asking = share < groups ? share : groups;
   const std::size_t both = asking + rows > groups ? asking + rows - groups : 0;
-  for_each_group(rows - both, ask_row, step);
-  for_each_group(both, ask_both, step);
-  for_each_group(asking - both, ask_weights, step);
-  for_each_group(groups - asking - (rows - both), ask_nothing, step);
-  for (std::size_t i = groups * kGroup; i < task.steps; ++i) step();
+  for_each_group<Group>(rows - both, ask_row, step);
+  for_each_group<Group>(both, ask_both, step);
+  for_each_group<Group>(asking - both, ask_weights, step);
+  for_each_group<Group>(groups - asking - (rows - both), ask_rows_of_a, step);
+  for (std::size_t i = groups * Group; i < task.steps; ++i) step();
+}
+
+// Two row blocks share the next weights at a request every other step, more of them at one in 4.
+template <class Tiles, int R, int P, class Gemm, class Step>
+[[gnu::always_inline]] inline void for_each_step(const Gemm& g, const TileTask& task, Step step) {
+  if (task.prefetch.steps > task.steps / 4) {
+    ask_and_step<Tiles, 2, R, P>(g, task, step);
+  } else {
+    ask_and_step<Tiles, 4, R, P>(g, task, step);
+  }
 }
 
 // Tiles::tile<rows, panels>(g, task) for sizes known at run time.

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/fused_activation.h"
 #include "engine/normal_forms/emitter.h"
 #include "engine/normal_forms/microsoft_attention.h"
 #include "engine/normal_forms/normal_forms.h"
@@ -103,13 +104,14 @@ bool emit_layernorm(Emitter& e, const Node& node) {
 
 // activation(Gemm(..))
 bool emit_fused_gemm(Emitter& e, const Node& node) {
-  const std::string activation = node.attributes.text("activation", "");
-  if (activation != "Relu" && activation != "Tanh" && activation != "Sigmoid") return false;
+  Node activation = activation_of(node);
+  if (!is_fusable_activation(activation)) return false;
   Attributes gemm;
   for (const auto& [key, value] : node.attributes.all()) {
     if (!key.starts_with("activation")) gemm.set(key, value);
   }
-  e.emit_to(node.outputs[0], activation, kVersion, {e.emit("Gemm", kVersion, node.inputs, std::move(gemm))});
+  e.emit_to(node.outputs[0], activation.op, activation.version,
+            {e.emit("Gemm", kVersion, node.inputs, std::move(gemm))}, std::move(activation.attributes));
   return true;
 }
 

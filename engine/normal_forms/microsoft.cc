@@ -59,6 +59,15 @@ bool emit_gelu(Emitter& e, const Node& node, const char* approximate) {
   return true;
 }
 
+// x * sigmoid(alpha x)
+bool emit_quick_gelu(Emitter& e, const Node& node) {
+  const ValueId x = node.inputs[0];
+  const float alpha = node.attributes.real("alpha", 1.702f);
+  const ValueId scaled = alpha == 1 ? x : e.emit("Mul", kVersion, {x, e.constant(Tensor::scalar(alpha))});
+  e.emit_to(node.outputs[0], "Mul", kVersion, {x, e.emit("Sigmoid", kVersion, {scaled})});
+  return true;
+}
+
 // LayerNorm(word[ids] + position[0 .. length) + segment[segments]), and how many positions the mask keeps. In the
 // quantized form the tables and the norm's parameters are bytes, whose scales and zero points follow the mask.
 bool emit_embed_layernorm(Emitter& e, const Node& node) {
@@ -155,6 +164,7 @@ bool take_apart(Graph& graph, std::vector<Node>& nodes, const Node& node, const 
     return emit_embed_layernorm(e, node);
   if (node.op == "BiasGelu" || node.op == "Gelu") return emit_gelu(e, node, "none");
   if (node.op == "FastGelu") return emit_gelu(e, node, "tanh");
+  if (node.op == "QuickGelu") return emit_quick_gelu(e, node);
   if (node.op == "LayerNormalization") return emit_layernorm(e, node);
   if (node.op == "FusedGemm") return emit_fused_gemm(e, node);
   if (node.op == "Attention" || node.op == "MultiHeadAttention" || node.op == "ProjectedAttention")

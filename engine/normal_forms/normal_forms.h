@@ -23,7 +23,7 @@ void to_normal_forms(Graph& graph);
 bool widen_halves(Graph& graph);
 
 // ONNX Runtime's Attention, MultiHeadAttention, SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu,
-// FusedGemm and FusedMatMul become the plain operators that they stand for. Returns whether there were any.
+// QuickGelu, FusedGemm and FusedMatMul become the plain operators that they stand for. Returns whether there were any.
 bool take_fusions_apart(Graph& graph);
 
 // Nodes that compute the same from the same inputs become one.

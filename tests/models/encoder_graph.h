@@ -18,12 +18,15 @@ struct EncoderStyle {
   enum class Scores { divided, divided_query, sdpa, sdpa_from_shape, batched, merged, einsum };
   enum class MaskIs { additive, expanded, where, sdpa_bool, none, pairs, pairs_bool, causal, always_true };
 
+  enum class Activation { gelu, quick_gelu, silu, fused_quick_gelu };
+
   Norm norm = Norm::post;
   Projection projection = Projection::separate;
   Scores scores = Scores::divided;
   MaskIs mask = MaskIs::additive;
   bool guards_nan = false;  // Where(IsNaN(p), 0, p)
   bool first_row = false;   // a classifier reads position 0
+  Activation activation = Activation::gelu;
   int feed_forwards = 1;
   bool parallel = false;      // attention and feed-forward of one norm, added together
   std::int64_t groups = 1;    // of convolutions
@@ -174,6 +177,12 @@ class EncoderGraph {
   }
 
   ValueId gelu(ValueId x) {
+    using Activation = EncoderStyle::Activation;
+    if (s_.activation == Activation::fused_quick_gelu) return g_.node("QuickGelu", {x}, {}, "com.microsoft");
+    if (s_.activation != Activation::gelu) {
+      const bool quick = s_.activation == Activation::quick_gelu;
+      return g_.node("Mul", {x, g_.node("Sigmoid", {quick ? g_.node("Mul", {x, g_.scalar(1.702f)}) : x})});
+    }
     const ValueId erf = g_.node("Erf", {g_.node("Div", {x, g_.scalar(std::sqrt(2.0f))})});
     return g_.node("Mul", {g_.node("Mul", {x, g_.node("Add", {erf, g_.scalar(1)})}), g_.scalar(0.5f)});
   }

@@ -68,6 +68,11 @@ TEST_CASE("Every spelling of attention and its mask becomes the layers that it s
       {"a condition that always holds", {.mask = MaskIs::always_true, .guards_nan = true}},
       {"a condition of queries and keys", {.mask = MaskIs::causal, .guards_nan = true}},
       {"the same between norms", {.norm = EncoderStyle::Norm::pre, .mask = MaskIs::causal, .guards_nan = true}},
+      {"quick GELU", {.activation = EncoderStyle::Activation::quick_gelu}},
+      {"quick GELU between norms",
+       {.norm = EncoderStyle::Norm::pre, .activation = EncoderStyle::Activation::quick_gelu}},
+      {"quick GELU in one node", {.activation = EncoderStyle::Activation::fused_quick_gelu}},
+      {"SiLU", {.activation = EncoderStyle::Activation::silu}},
       {"grouped convolutions", {.projection = EncoderStyle::Projection::convolution, .groups = 2}}};
   for (const Case& each : cases) {
     INFO(each.what);

@@ -298,6 +298,31 @@ TEST_CASE("Functions are inlined with their attributes and opsets") {
   CHECK(unique.size() == graph.value_count());
 }
 
+TEST_CASE("Functions of one name are told apart by their overloads") {
+  const TemporaryFolder folder;
+  auto model = function_model();
+  const auto overload = [&](const std::string& name, const std::string& op, std::int64_t at) {
+    auto& function = *model.add_functions();
+    function = model.functions(0);
+    function.set_overload(name);
+    for (auto& inner : *function.mutable_node()) inner.set_op_type(op);
+    function.mutable_attribute_proto(0)->set_i(at);
+    auto& call = *model.mutable_graph()->add_node();
+    call = node("Twice", {"y"}, {"of_" + name}, "local");
+    call.set_overload(name);
+    *model.mutable_graph()->add_output() = tensor_info("of_" + name, 1, {});
+  };
+  overload("wide", "Wide", 6);
+  overload("narrow", "Narrow", 7);
+  const Graph graph = read(folder, model);
+  CHECK(ops(graph) == std::vector<std::string>{"Own", "Own", "Wide", "Wide", "Narrow", "Narrow"});
+  for (std::size_t n = 0; n < 6; ++n) {
+    CHECK(graph.nodes[n].attributes.integer("axis") == 5 + static_cast<std::int64_t>(n / 2));
+  }
+  model.mutable_graph()->mutable_node(0)->set_overload("unknown");
+  CHECK(ops(read(folder, model))[0] == "Twice");  // an operator that nobody has
+}
+
 TEST_CASE("Functions call functions, hand inputs through, and do without optional inputs") {
   const TemporaryFolder folder;
   auto model = function_model();

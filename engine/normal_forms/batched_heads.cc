@@ -149,7 +149,7 @@ class Parting {
                         to[2].first > 0 && from[2].is_constant() && from[2].first % to[2].first == 0;
     if (!splits) return false;
     const std::int64_t heads = from[2].first / to[2].first;
-    if (!(to[1] == times(from[1], {heads, heads}))) return false;
+    if (heads < 1 || !(to[1] == times(from[1], {heads, heads}))) return false;
     Emitter e = emitter(node);
     const ValueId parts = e.emit("Reshape", kVersion, {rows, ints(e, {0, 0, heads, to[2].first})});
     const ValueId four = e.emit("Transpose", kVersion, {parts}, Emitter::with("perm", Axes{0, 2, 1, 3}));

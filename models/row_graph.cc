@@ -133,7 +133,7 @@ std::optional<std::vector<ValueId>> RowGraph::operands(const Node& node) const {
   if (node.is("Linear", kSesame) && engine::linear_scheme(node).rows == engine::RowGrid::per_tensor)
     return std::nullopt;
   if (node.is("Linear", kSesame) || node.is("Relu") || node.is("Tanh") || node.is("Erf") || node.is("Sqrt") ||
-      node.is("Reciprocal"))
+      node.is("Reciprocal") || node.is("Sigmoid"))
     return has_rows ? std::optional(first) : std::nullopt;
   if (engine::is_per_tensor_quantize(m_.graph(), node) || engine::is_per_tensor_dequantize(m_.graph(), node) ||
       node.is("DynamicQuantizeLinear"))

@@ -156,10 +156,11 @@ void RowPlacer::place(const Node& node) {
     const ByteGrid grid = constant_grid(node, 1, 2, node.input(0));
     return place_unary(node, [&](RowView x, RowView out) { return DequantizeRows{grid, x, out}; });
   }
-  if (node.is("Erf") || node.is("Sqrt") || node.is("ReduceMean")) {
-    const RowFunction function = node.is("Erf")    ? RowFunction::erf
-                                 : node.is("Sqrt") ? RowFunction::sqrt
-                                                   : RowFunction::mean;
+  if (node.is("Erf") || node.is("Sigmoid") || node.is("Sqrt") || node.is("ReduceMean")) {
+    const RowFunction function = node.is("Erf")       ? RowFunction::erf
+                                 : node.is("Sigmoid") ? RowFunction::sigmoid
+                                 : node.is("Sqrt")    ? RowFunction::sqrt
+                                                      : RowFunction::mean;
     return place_unary(node, [&](RowView x, RowView out) { return FunctionRows{function, x, out}; });
   }
   for (std::size_t i : {1u, 0u}) {

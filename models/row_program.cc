@@ -6,6 +6,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "engine/sigmoid.h"
 #include "models/row_inputs.h"
 
 namespace sesame::models {
@@ -76,6 +77,8 @@ class Running {
     switch (op.function) {
       case RowFunction::erf:
         return kernels_.erf_row(x, op.x.width, out);
+      case RowFunction::sigmoid:
+        return engine::sigmoid_row(kernels_, x, op.x.width, out);
       case RowFunction::sqrt:
         for (std::size_t n = 0; n < op.x.width; ++n) out[n] = std::sqrt(x[n]);
         return;

@@ -53,7 +53,7 @@ struct ByteGrid {
   std::optional<std::size_t> slot;
 };
 
-enum class RowFunction { erf, sqrt, mean };  // mean: of the row, one number
+enum class RowFunction { erf, sigmoid, sqrt, mean };  // mean: of the row, one number
 
 // Operations, each on every row of a block. `out` may be `x`, or lie beside it in the same buffer, never across it.
 // Rows are floats where it does not say bytes.

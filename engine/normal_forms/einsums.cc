@@ -135,7 +135,7 @@ class Multiplying {
 
   // By a constant: one product by a matrix, with axes joined before and parted after it.
   bool by_matrix(const Node& node, const Equation& equation, const Roles& roles) {
-    const Tensor& weight = graph_.constant(node.input(1));
+    const Tensor weight = graph_.constant(node.input(1));  // its own: constants are added below
     const bool usable = weight.type() == DType::f32 && weight.size() > 0 && roles.batch.empty() && !roles.a.empty();
     if (!usable || !sizes_agree(node, equation, weight)) return false;
     const auto size = [&](const Labels& labels) {

@@ -49,13 +49,27 @@ ValueId squared(const Matcher& m, ValueId id) {
   return mul != nullptr && mul->input(0) == mul->input(1) ? mul->input(0) : kNoValue;
 }
 
-// epsilon when `id` is mean((x - mean(x))^2) + epsilon; x is set to what it is of.
+// x when `id` is mean(x^2) - mean(x)^2, which a Max may keep from falling below 0.
+ValueId moments_of(const Matcher& m, const ShapeProbe& probe, ValueId id) {
+  if (const Node* guard = m.made_by(id, "Max")) {
+    const auto split = m.constant_operand(*guard);
+    if (!split || !m.is_scalar(split->constant, 0)) return kNoValue;
+    id = split->other;
+  }
+  const Node* sub = m.made_by(id, "Sub");
+  if (sub == nullptr) return kNoValue;
+  const ValueId x = squared(m, mean_of(m, probe, sub->input(0)));
+  return x != kNoValue && mean_of(m, probe, squared(m, sub->input(1))) == x ? x : kNoValue;
+}
+
+// epsilon when `id` is mean((x - mean(x))^2) + epsilon, in either way of writing a variance; x is set to what it is of.
 std::optional<float> match_variance(const Matcher& m, const ShapeProbe& probe, ValueId id, ValueId& x) {
   const Node* add = m.made_by(id, "Add");
   const auto split = add ? m.constant_operand(*add) : std::nullopt;
   const auto epsilon = split ? m.scalar(split->constant) : std::nullopt;
   if (!epsilon) return std::nullopt;
   x = centred(m, probe, squared(m, mean_of(m, probe, split->other)));
+  if (x == kNoValue) x = moments_of(m, probe, split->other);
   return x == kNoValue ? std::nullopt : epsilon;
 }
 
@@ -91,12 +105,25 @@ std::optional<LayerNorm> match_normalized(const Matcher& m, const ShapeProbe& pr
   return std::nullopt;
 }
 
+// (x - mean) g + beta, where g = gamma / sqrt(variance + epsilon): Flax's.
+std::optional<LayerNorm> match_centred(const Matcher& m, const ShapeProbe& probe, const Node& mul, ValueId beta) {
+  for (std::size_t i = 0; i < mul.inputs.size() && i < 2; ++i) {
+    const Node* product = m.made_by(mul.input(i), "Mul");
+    const auto scale = product ? m.constant_operand(*product) : std::nullopt;
+    if (!scale) continue;
+    ValueId x = kNoValue;
+    const auto epsilon = match_variance(m, probe, inversely_rooted(m, scale->other), x);
+    if (epsilon && centred(m, probe, mul.input(1 - i)) == x) return LayerNorm{x, scale->constant, beta, *epsilon};
+  }
+  return std::nullopt;
+}
+
 // normalized * gamma + beta, gamma and beta constant.
 std::optional<LayerNorm> match_scaled(const Matcher& m, const ShapeProbe& probe, const Node& node) {
   const auto shift = m.constant_operand(node);
   const Node* mul = shift ? m.made_by(shift->other, "Mul") : nullptr;
   const auto scale = mul ? m.constant_operand(*mul) : std::nullopt;
-  if (!scale) return std::nullopt;
+  if (!scale) return mul ? match_centred(m, probe, *mul, shift->constant) : std::nullopt;
   auto layernorm = match_normalized(m, probe, scale->other);
   if (!layernorm) return std::nullopt;
   layernorm->gamma = scale->constant;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/fused_activation.h"
 #include "engine/normal_forms/emitter.h"
 #include "engine/normal_forms/microsoft_attention.h"
 #include "engine/normal_forms/normal_forms.h"
@@ -58,6 +59,15 @@ bool emit_gelu(Emitter& e, const Node& node, const char* approximate) {
   return true;
 }
 
+// x * sigmoid(alpha x)
+bool emit_quick_gelu(Emitter& e, const Node& node) {
+  const ValueId x = node.inputs[0];
+  const float alpha = node.attributes.real("alpha", 1.702f);
+  const ValueId scaled = alpha == 1 ? x : e.emit("Mul", kVersion, {x, e.constant(Tensor::scalar(alpha))});
+  e.emit_to(node.outputs[0], "Mul", kVersion, {x, e.emit("Sigmoid", kVersion, {scaled})});
+  return true;
+}
+
 // LayerNorm(word[ids] + position[0 .. length) + segment[segments]), and how many positions the mask keeps. In the
 // quantized form the tables and the norm's parameters are bytes, whose scales and zero points follow the mask.
 bool emit_embed_layernorm(Emitter& e, const Node& node) {
@@ -103,13 +113,14 @@ bool emit_layernorm(Emitter& e, const Node& node) {
 
 // activation(Gemm(..))
 bool emit_fused_gemm(Emitter& e, const Node& node) {
-  const std::string activation = node.attributes.text("activation", "");
-  if (activation != "Relu" && activation != "Tanh" && activation != "Sigmoid") return false;
+  Node activation = activation_of(node);
+  if (!is_fusable_activation(activation)) return false;
   Attributes gemm;
   for (const auto& [key, value] : node.attributes.all()) {
     if (!key.starts_with("activation")) gemm.set(key, value);
   }
-  e.emit_to(node.outputs[0], activation, kVersion, {e.emit("Gemm", kVersion, node.inputs, std::move(gemm))});
+  e.emit_to(node.outputs[0], activation.op, activation.version,
+            {e.emit("Gemm", kVersion, node.inputs, std::move(gemm))}, std::move(activation.attributes));
   return true;
 }
 
@@ -153,6 +164,7 @@ bool take_apart(Graph& graph, std::vector<Node>& nodes, const Node& node, const 
     return emit_embed_layernorm(e, node);
   if (node.op == "BiasGelu" || node.op == "Gelu") return emit_gelu(e, node, "none");
   if (node.op == "FastGelu") return emit_gelu(e, node, "tanh");
+  if (node.op == "QuickGelu") return emit_quick_gelu(e, node);
   if (node.op == "LayerNormalization") return emit_layernorm(e, node);
   if (node.op == "FusedGemm") return emit_fused_gemm(e, node);
   if (node.op == "Attention" || node.op == "MultiHeadAttention" || node.op == "ProjectedAttention")

@@ -112,6 +112,7 @@ void to_normal_forms(Graph& graph) {
   form_layernorms(graph, quantizes ? LayerNormForm::steps : LayerNormForm::fused);
   if (!quantizes) form_gelus(graph);
   if (multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
+  if (part_batched_heads(graph)) merge_common_nodes(graph);
   if (sink_row_reshapes(graph)) fold_constants(graph);
   spread_conditions(graph);
   if (sink_expands(graph)) merge_common_nodes(graph);

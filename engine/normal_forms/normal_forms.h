@@ -23,7 +23,7 @@ void to_normal_forms(Graph& graph);
 bool widen_halves(Graph& graph);
 
 // ONNX Runtime's Attention, MultiHeadAttention, SkipLayerNormalization, EmbedLayerNormalization, BiasGelu, FastGelu,
-// FusedGemm and FusedMatMul become the plain operators that they stand for. Returns whether there were any.
+// QuickGelu, FusedGemm and FusedMatMul become the plain operators that they stand for. Returns whether there were any.
 bool take_fusions_apart(Graph& graph);
 
 // Nodes that compute the same from the same inputs become one.
@@ -78,6 +78,12 @@ bool sink_expands(Graph& graph);
 // by a matrix, or by one for each group; transposes move behind what works on each element alone, and meet. Returns
 // whether there was any.
 bool multiply_pointwise_convolutions(Graph& graph);
+
+// Attention over heads that are merged with the batch, [batch * heads, length, dim], made of rows with the batch
+// second, [length, batch, hidden], as torch's nn.MultiheadAttention has it: products, masks and softmax become those of
+// [batch, heads, length, dim], and the Transposes of the rows move behind what works on each row alone, where they
+// meet. Returns whether anything changed.
+bool part_batched_heads(Graph& graph);
 
 // A Linear whose result is only read in parts (queries, keys and values side by side, in whatever order of parts and
 // heads, behind Split, Slice, Gather, Reshape and Transpose) becomes a Linear for each part, with its columns alone.

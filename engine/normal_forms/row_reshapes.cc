@@ -155,6 +155,7 @@ class Sinking {
     if (node.is("QLinearAdd", kMicrosoft) || node.is("QLinearMul", kMicrosoft)) {
       return is_row_of_bytes(node.input(0), reshaped) && is_row_of_bytes(node.input(3), reshaped);
     }
+    if (node.is("Linear", kSesame)) return is_row(node.input(0));
     const bool quantizes = node.is("QuantizedLinear", kSesame) || node.is("DynamicQuantizeLinear") ||
                            is_per_tensor_quantize(graph_, node) || is_per_tensor_dequantize(graph_, node);
     if (quantizes) return is_row(node.input(0));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 #include "engine/operators/loops.h"
 
@@ -62,9 +63,9 @@ void ScoreBias::fill(std::int64_t batch, std::int64_t head, float* scores) const
   }
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < shape_.total(); ++j) {
-      const bool visible = allowed(batch, i, j) && (!causal_ || j <= shape_.past + i);
-      float score = visible ? 0.0f : filter_;
+      float score = allowed(batch, i, j) ? 0.0f : filter_;
       if (given != nullptr) score += given[i * shape_.total() + j];
+      if (causal_ && j > shape_.past + i) score = std::numeric_limits<float>::lowest();
       scores[i * shape_.total() + j] = score;
     }
   }

@@ -36,7 +36,8 @@ class ScoreBias {
   // Throws Error where shapes do not fit. Either may be undefined.
   static void check(const HeadShape& shape, const Tensor& mask, const Tensor& bias);
 
-  // A causal query attends to keys up to its own position.
+  // A causal query attends to keys up to its own position: a later one gets the lowest number, which is below any
+  // `filter`, so that a row all of whose keys the mask forbids still looks back only.
   ScoreBias(const HeadShape& shape, const Tensor& mask, const Tensor& bias, bool causal, float filter);
 
   bool is_none() const { return !mask_ && !bias_.has_data() && !causal_; }

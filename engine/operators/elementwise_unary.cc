@@ -6,6 +6,7 @@
 #include "engine/operators/elementwise.h"
 #include "engine/operators/integer_math.h"
 #include "engine/operators/registry.h"
+#include "engine/sigmoid.h"
 
 namespace sesame::engine {
 
@@ -20,18 +21,6 @@ using Function = std::function<double(double)>;
 void exp_row(const kernels::Table& kernels, const float* x, std::size_t n, float* y) { kernels.exp_row(x, n, y); }
 void erf_row(const kernels::Table& kernels, const float* x, std::size_t n, float* y) { kernels.erf_row(x, n, y); }
 void tanh_row(const kernels::Table& kernels, const float* x, std::size_t n, float* y) { kernels.tanh_row(x, n, y); }
-
-// 1 / (1 + exp(-x)), by exp(-|x|) so that nothing overflows.
-void sigmoid_row(const kernels::Table& kernels, const float* x, std::size_t n, float* y) {
-  constexpr std::size_t kPiece = 512;
-  float e[kPiece];
-  for (std::size_t begin = 0; begin < n; begin += kPiece) {
-    const std::size_t count = std::min(kPiece, n - begin);
-    for (std::size_t i = 0; i < count; ++i) e[i] = -std::fabs(x[begin + i]);
-    kernels.exp_row(e, count, e);
-    for (std::size_t i = 0; i < count; ++i) y[begin + i] = (x[begin + i] < 0 ? e[i] : 1.0f) / (1.0f + e[i]);
-  }
-}
 
 void sqrt_row(const kernels::Table&, const float* x, std::size_t n, float* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] = std::sqrt(x[i]);

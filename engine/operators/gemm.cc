@@ -1,6 +1,7 @@
 // Gemm: alpha A B + beta C, and ONNX Runtime's FusedGemm, which adds an activation.
 #include <cmath>
 
+#include "engine/fused_activation.h"
 #include "engine/operators/loops.h"
 #include "engine/operators/matrix_product.h"
 #include "engine/operators/registry.h"
@@ -78,14 +79,13 @@ class Gemm : public MatrixProduct {
 
 class FusedGemm : public Gemm {
  public:
-  explicit FusedGemm(const Node& node)
-      : Gemm(node),
-        activation_(node.attributes.text("activation", "")),
-        alpha_(node.attributes.real("activation_alpha", 0.01f)) {
-    if (activation_ != "" && activation_ != "Relu" && activation_ != "Tanh" && activation_ != "LeakyRelu" &&
-        activation_ != "Gelu" && activation_ != "Sigmoid") {
-      throw Error("activation '" + activation_ + "' is not supported");
-    }
+  FusedGemm(const Graph& graph, const Node& node) : Gemm(node) {
+    const Node activation = activation_of(node);
+    if (activation.op.empty()) return;
+    if (!is_fusable_activation(activation)) throw Error("activation '" + activation.op + "' is not supported");
+    Node applied = activation;
+    applied.inputs = {0};  // counted, not read
+    activation_ = make_step(graph, applied);
   }
   void infer(Inference& io) const override {
     Gemm::infer(io);
@@ -96,23 +96,14 @@ class FusedGemm : public Gemm {
   void finish(const Execution& e, std::int64_t first, std::int64_t rows, std::int64_t columns,
               float* c) const override {
     Gemm::finish(e, first, rows, columns, c);
-    const auto n = static_cast<std::size_t>(rows * columns);
-    if (activation_ == "Relu") e.kernels->activation_row(kernels::Activation::relu, c, n, c);
-    if (activation_ == "Tanh") e.kernels->activation_row(kernels::Activation::tanh, c, n, c);
-    if (activation_ == "Gelu") e.kernels->activation_row(kernels::Activation::gelu_erf, c, n, c);
-    if (activation_ == "LeakyRelu") {
-      for (std::size_t i = 0; i < n; ++i) c[i] = c[i] < 0 ? alpha_ * c[i] : c[i];
-    }
-    if (activation_ == "Sigmoid") {  // 0.5 (1 + tanh(x / 2))
-      for (std::size_t i = 0; i < n; ++i) c[i] *= 0.5f;
-      e.kernels->tanh_row(c, n, c);
-      for (std::size_t i = 0; i < n; ++i) c[i] = 0.5f * (1.0f + c[i]);
-    }
+    if (activation_ == nullptr) return;
+    const Tensor block = Tensor::view(DType::f32, {rows, columns}, c);  // in place: each element depends on itself
+    const Execution one{{&block, 1}, {&block, 1}, e.kernels, e.options, nullptr, {}};
+    activation_->run(one, 0, 0, 0);
   }
 
  private:
-  std::string activation_;
-  float alpha_;
+  std::unique_ptr<Step> activation_;
 };
 
 }  // namespace

@@ -298,6 +298,31 @@ TEST_CASE("Functions are inlined with their attributes and opsets") {
   CHECK(unique.size() == graph.value_count());
 }
 
+TEST_CASE("Functions of one name are told apart by their overloads") {
+  const TemporaryFolder folder;
+  auto model = function_model();
+  const auto overload = [&](const std::string& name, const std::string& op, std::int64_t at) {
+    auto& function = *model.add_functions();
+    function = model.functions(0);
+    function.set_overload(name);
+    for (auto& inner : *function.mutable_node()) inner.set_op_type(op);
+    function.mutable_attribute_proto(0)->set_i(at);
+    auto& call = *model.mutable_graph()->add_node();
+    call = node("Twice", {"y"}, {"of_" + name}, "local");
+    call.set_overload(name);
+    *model.mutable_graph()->add_output() = tensor_info("of_" + name, 1, {});
+  };
+  overload("wide", "Wide", 6);
+  overload("narrow", "Narrow", 7);
+  const Graph graph = read(folder, model);
+  CHECK(ops(graph) == std::vector<std::string>{"Own", "Own", "Wide", "Wide", "Narrow", "Narrow"});
+  for (std::size_t n = 0; n < 6; ++n) {
+    CHECK(graph.nodes[n].attributes.integer("axis") == 5 + static_cast<std::int64_t>(n / 2));
+  }
+  model.mutable_graph()->mutable_node(0)->set_overload("unknown");
+  CHECK(ops(read(folder, model))[0] == "Twice");  // an operator that nobody has
+}
+
 TEST_CASE("Functions call functions, hand inputs through, and do without optional inputs") {
   const TemporaryFolder folder;
   auto model = function_model();
@@ -474,6 +499,39 @@ TEST_CASE("External data is read at its offset, aligned or not") {
         read(folder, external_model({{"location", "sub/weights.bin"}, {"offset", offset}, {"length", "24"}}));
     CHECK(values<float>(graph.constant(graph.nodes[0].input(1))) == std::vector<float>{1, 2, 3, 4, 5, 6});
   }
+}
+
+TEST_CASE("External data may lie in many files, and far beyond 2 GB") {
+  const TemporaryFolder folder;
+  auto model = external_model({{"location", "w.bin"}, {"offset", "8"}, {"length", "24"}});
+  folder.write("w.bin", std::string(8, 'x') + raw_floats({1, 2, 3, 4, 5, 6}));
+  const auto place = [&](const std::string& name, const std::string& file, const std::string& offset) {
+    auto& tensor = *model.mutable_graph()->add_initializer();
+    tensor = model.graph().initializer(0);
+    tensor.set_name(name);
+    tensor.clear_external_data();
+    for (const auto& [key, value] : {std::pair{std::string("location"), file}, {std::string("offset"), offset}}) {
+      auto& entry = *tensor.add_external_data();
+      entry.set_key(key);
+      entry.set_value(value);
+    }
+    *model.mutable_graph()->add_node() = node("Add", {"y", name}, {"with_" + name});
+    *model.mutable_graph()->add_output() = tensor_info("with_" + name, 1, {});
+  };
+  // A hole but for its end: no space on the disk, none of memory.
+  const std::string far = "5368709120";
+  std::filesystem::resize_file(folder.write("far.bin", ""), std::stoull(far));
+  std::ofstream(folder / "far.bin", std::ios::binary | std::ios::app) << raw_floats({7, 8, 9, 10, 11, 12});
+  place("far", "far.bin", far);
+  folder.write("other.bin", raw_floats({13, 14, 15, 16, 17, 18, 19}));
+  place("other", "other.bin", "0");
+  place("again", "other.bin", "4");
+  const Graph graph = read(folder, model);
+  const auto weight = [&](std::size_t n) { return values<float>(graph.constant(graph.nodes[n].input(1))); };
+  CHECK(weight(0) == std::vector<float>{1, 2, 3, 4, 5, 6});
+  CHECK(weight(1) == std::vector<float>{7, 8, 9, 10, 11, 12});
+  CHECK(weight(2) == std::vector<float>{13, 14, 15, 16, 17, 18});
+  CHECK(weight(3) == std::vector<float>{14, 15, 16, 17, 18, 19});
 }
 
 TEST_CASE("External data that is not there, or too short, is refused") {

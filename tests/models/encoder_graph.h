@@ -15,8 +15,10 @@ namespace sesame::models {
 struct EncoderStyle {
   enum class Norm { post, pre, none };
   enum class Projection { separate, split, convolution, by_part, by_head };
-  enum class Scores { divided, divided_query, sdpa, sdpa_from_shape, batched, einsum };
+  enum class Scores { divided, divided_query, sdpa, sdpa_from_shape, batched, merged, einsum };
   enum class MaskIs { additive, expanded, where, sdpa_bool, none, pairs, pairs_bool, causal, always_true };
+
+  enum class Activation { gelu, quick_gelu, silu, fused_quick_gelu };
 
   Norm norm = Norm::post;
   Projection projection = Projection::separate;
@@ -24,6 +26,7 @@ struct EncoderStyle {
   MaskIs mask = MaskIs::additive;
   bool guards_nan = false;  // Where(IsNaN(p), 0, p)
   bool first_row = false;   // a classifier reads position 0
+  Activation activation = Activation::gelu;
   int feed_forwards = 1;
   bool parallel = false;      // attention and feed-forward of one norm, added together
   std::int64_t groups = 1;    // of convolutions
@@ -154,7 +157,8 @@ class EncoderGraph {
   ValueId layer(ValueId h) {
     const bool pre = s_.norm == EncoderStyle::Norm::pre;
     const ValueId x = pre ? norm(h) : h;
-    const ValueId attended = linear(attention(x), kHidden, kHidden);
+    const ValueId attended =
+        s_.scores == EncoderStyle::Scores::merged ? merged_attention(x) : linear(attention(x), kHidden, kHidden);
     if (s_.parallel) return g_.node("Add", {h, g_.node("Add", {attended, feed_forward(x)})});
     h = after(g_.node("Add", {attended, h}));
     for (int i = 0; i < s_.feed_forwards; ++i) h = after(g_.node("Add", {feed_forward(pre ? norm(h) : h), h}));
@@ -173,6 +177,12 @@ class EncoderGraph {
   }
 
   ValueId gelu(ValueId x) {
+    using Activation = EncoderStyle::Activation;
+    if (s_.activation == Activation::fused_quick_gelu) return g_.node("QuickGelu", {x}, {}, "com.microsoft");
+    if (s_.activation != Activation::gelu) {
+      const bool quick = s_.activation == Activation::quick_gelu;
+      return g_.node("Mul", {x, g_.node("Sigmoid", {quick ? g_.node("Mul", {x, g_.scalar(1.702f)}) : x})});
+    }
     const ValueId erf = g_.node("Erf", {g_.node("Div", {x, g_.scalar(std::sqrt(2.0f))})});
     return g_.node("Mul", {g_.node("Mul", {x, g_.node("Add", {erf, g_.scalar(1)})}), g_.scalar(0.5f)});
   }
@@ -248,6 +258,32 @@ class EncoderGraph {
                                  : transpose(g_.node("MatMul", {p, heads(qkv[2], {0, 2, 1, 3})}), {0, 2, 1, 3});
     const ValueId shape = g_.node("Concat", {dim(x, 0), dim(x, 1), g_.ints({kHidden})}, {{"axis", std::int64_t{0}}});
     return g_.node("Reshape", {context, shape});
+  }
+
+  // On rows with the batch second and heads merged with it, as torch's nn.MultiheadAttention; with its output's Linear.
+  ValueId merged_attention(ValueId x) {
+    const auto shape = [&](std::vector<ValueId> dims) { return g_.node("Concat", dims, {{"axis", std::int64_t{0}}}); };
+    const ValueId rows = transpose(x, {1, 0, 2});
+    const ValueId length = dim(rows, 0), batch = dim(rows, 1);
+    const ValueId sequences = g_.node("Mul", {batch, g_.ints({kHeads})});
+    const ValueId split = shape({length, sequences, g_.ints({kDim})});
+    const auto merged = [&](ValueId part, List perm) {
+      return transpose(g_.node("Reshape", {part, split}), std::move(perm));
+    };
+    const std::vector<ValueId> qkv = projections(rows);
+    const ValueId q = g_.node("Mul", {merged(qkv[0], {1, 0, 2}), g_.scalar(1 / std::sqrt(static_cast<float>(kDim)))});
+    ValueId scores = g_.node("MatMul", {q, merged(qkv[1], {1, 2, 0})});
+    if (s_.mask != EncoderStyle::MaskIs::none) {
+      const ValueId spread = g_.node("Expand", {mask_, g_.ints({1, kHeads, 1, 1})});
+      const ValueId keys = g_.node("Reshape", {spread, shape({sequences, g_.ints({1}), length})});
+      scores = g_.node("Add", {scores, keys});
+    }
+    const ValueId p = g_.node("Softmax", {scores}, {{"axis", std::int64_t{-1}}});
+    const ValueId context = transpose(g_.node("MatMul", {p, merged(qkv[2], {1, 0, 2})}), {1, 0, 2});
+    const ValueId folded = g_.node("Reshape", {context, shape({g_.node("Mul", {length, batch}), g_.ints({kHidden})})});
+    const ValueId out =
+        g_.node("Gemm", {folded, weight({kHidden, kHidden}), weight({kHidden})}, {{"transB", std::int64_t{1}}});
+    return transpose(g_.node("Reshape", {out, shape({length, batch, g_.ints({kHidden})})}), {1, 0, 2});
   }
 
   ValueId score(ValueId q, ValueId k) {

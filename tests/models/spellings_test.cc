@@ -48,6 +48,11 @@ TEST_CASE("Every spelling of attention and its mask becomes the layers that it s
       {"half a scale on either side", {.scores = Scores::sdpa}},
       {"half a scale from the shape", {.scores = Scores::sdpa_from_shape}},
       {"keys turned in a batch of heads", {.scores = Scores::batched}},
+      {"heads merged with the batch, which is second", {.scores = Scores::merged}},
+      {"the same of one projection", {.projection = EncoderStyle::Projection::split, .scores = Scores::merged}},
+      {"the same without a mask", {.scores = Scores::merged, .mask = MaskIs::none}},
+      {"the same between norms",
+       {.norm = EncoderStyle::Norm::pre, .projection = EncoderStyle::Projection::split, .scores = Scores::merged}},
       {"a mask expanded to pairs, then filled", {.scores = Scores::sdpa_from_shape, .mask = MaskIs::expanded}},
       {"a bool mask, then -infinity", {.scores = Scores::sdpa, .mask = MaskIs::sdpa_bool}},
       {"a bool mask, NaN cleared", {.scores = Scores::sdpa, .mask = MaskIs::sdpa_bool, .guards_nan = true}},
@@ -63,6 +68,11 @@ TEST_CASE("Every spelling of attention and its mask becomes the layers that it s
       {"a condition that always holds", {.mask = MaskIs::always_true, .guards_nan = true}},
       {"a condition of queries and keys", {.mask = MaskIs::causal, .guards_nan = true}},
       {"the same between norms", {.norm = EncoderStyle::Norm::pre, .mask = MaskIs::causal, .guards_nan = true}},
+      {"quick GELU", {.activation = EncoderStyle::Activation::quick_gelu}},
+      {"quick GELU between norms",
+       {.norm = EncoderStyle::Norm::pre, .activation = EncoderStyle::Activation::quick_gelu}},
+      {"quick GELU in one node", {.activation = EncoderStyle::Activation::fused_quick_gelu}},
+      {"SiLU", {.activation = EncoderStyle::Activation::silu}},
       {"grouped convolutions", {.projection = EncoderStyle::Projection::convolution, .groups = 2}}};
   for (const Case& each : cases) {
     INFO(each.what);

@@ -66,6 +66,22 @@ SmallGraph inverse_root(const std::string& root, bool batch_normalization, bool 
   return g;
 }
 
+// (x - mean) g + beta, g = gamma / root, the variance from both moments, as Flax has it.
+SmallGraph moments(bool guarded, bool of_squares = true) {
+  SmallGraph g;
+  const ValueId x = g.input("x", {-1, -1, 4});
+  const SmallGraph::AttributeList last = {{"axes", std::vector<std::int64_t>{2}}};
+  const ValueId mean = g.node("ReduceMean", {x}, last);
+  const ValueId squares = g.node("ReduceMean", {g.node("Mul", {x, x})}, last);
+  ValueId variance = g.node("Sub", {squares, of_squares ? g.node("Mul", {mean, mean}) : mean});
+  if (guarded) variance = g.node("Max", {g.scalar(0), variance});
+  const ValueId root = g.node("Sqrt", {g.node("Add", {variance, g.scalar(2)})});
+  const ValueId scale = g.node("Mul", {g.node("Reciprocal", {root}), g.constant(random_floats({4}, 5))});
+  const ValueId product = g.node("Mul", {g.node("Sub", {x, mean}), scale});
+  g.output(g.node("Add", {product, g.constant(random_floats({4}, 6))}));
+  return g;
+}
+
 int formed(const SmallGraph& g, const Tensor& x) {
   const Tensor want = run(g.graph, {x})[0];
   Graph graph = g.graph;
@@ -85,6 +101,12 @@ TEST_CASE("A LayerNorm by one over the root, or as TensorFlow's batch normalizat
     CHECK(formed(inverse_root(root, true), kRows) == 1);
   }
   CHECK(formed(inverse_root("Reciprocal", true, true), kRows) == 0);
+}
+
+TEST_CASE("A LayerNorm whose variance is the difference of two moments becomes one node") {
+  CHECK(formed(moments(false), kRows) == 1);
+  CHECK(formed(moments(true), kRows) == 1);
+  CHECK(formed(moments(false, false), kRows) == 0);
 }
 
 TEST_CASE("Every spelling of a LayerNorm becomes one node") {

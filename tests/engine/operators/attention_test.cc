@@ -1,5 +1,6 @@
 // ONNX Runtime's attention and embedding operators, against compositions of ONNX's.
 #include <cmath>
+#include <limits>
 
 #include "tests/catch.h"
 #include "tests/support/run_operator.h"
@@ -101,6 +102,25 @@ TEST_CASE("Attention adds a bias and looks back only when causal") {
   for (int i = 0; i < 25; ++i) triangle.push_back(i % 5 <= i / 5 ? 0.0f : -10000.0f);
   const Op causal = microsoft("Attention", {{"num_heads", kHeads}, {"unidirectional", std::int64_t{1}}});
   check_near(run(causal, {p.x, p.w, p.b}), composed(p.qkv[0], p.qkv[1], p.qkv[2], floats({1, 1, 5, 5}, triangle)));
+}
+
+TEST_CASE("A causal row whose keys are all masked still looks back only") {
+  // What the mask forbids gets its filter, what lies ahead the lowest number: ONNX Runtime's answer.
+  const Problem p;
+  const float low = std::numeric_limits<float>::lowest();
+  for (const float filter : {-10000.0f, -5.0f}) {
+    const Op causal = microsoft(
+        "Attention", {{"num_heads", kHeads}, {"unidirectional", std::int64_t{1}}, {"mask_filter_value", filter}});
+    std::vector<float> bias;
+    for (int i = 0; i < 50; ++i) {
+      const int query = i / 5 % 5, key = i % 5;
+      const bool masked = i < 25 ? key < 2 : true;
+      bias.push_back(key > query ? low : masked ? filter : 0.0f);
+    }
+    const Tensor want = composed(p.qkv[0], p.qkv[1], p.qkv[2], floats({2, 1, 5, 5}, bias));
+    check_near(run(causal, {p.x, p.w, p.b, int32s({2, 5}, {0, 0, 1, 1, 1, 0, 0, 0, 0, 0})}), want);
+    check_near(run(causal, {p.x, p.w, p.b, int32s({4}, {5, 0, 2, 0})}), want);
+  }
 }
 
 TEST_CASE("Attention goes on from a past") {

@@ -128,6 +128,35 @@ TEST_CASE("Gemm scales, transposes and broadcasts C") {
   for (std::size_t i = 0; i < relu.size(); ++i) CHECK(relu[i] == std::max(ab[i], 0.0));
 }
 
+TEST_CASE("FusedGemm applies each activation with its attributes, as the operator of that name") {
+  const Tensor a = random_floats({3, 4}, 10), b = random_floats({4, 5}, 11);
+  const Tensor product = run({"Gemm", 13}, {a, b});
+  struct Case {
+    const char* name;
+    std::vector<std::pair<std::string, Attribute>> attributes;
+  };
+  const Case cases[] = {{"Tanh", {}},
+                        {"Sigmoid", {}},
+                        {"Softplus", {}},
+                        {"Softsign", {}},
+                        {"LeakyRelu", {{"alpha", 0.3f}}},
+                        {"Elu", {}},
+                        {"Elu", {{"alpha", 0.7f}}},
+                        {"Selu", {{"alpha", 1.5f}, {"gamma", 1.25f}}},
+                        {"HardSigmoid", {{"alpha", 0.4f}, {"beta", 0.3f}}},
+                        {"ThresholdedRelu", {{"alpha", 0.2f}}}};
+  for (const Case& each : cases) {
+    INFO(each.name);
+    std::vector<std::pair<std::string, Attribute>> fused{{"activation", std::string(each.name)}};
+    for (const auto& [name, value] : each.attributes) fused.emplace_back("activation_" + name, value);
+    const Tensor want = run({each.name, 20, "", each.attributes}, {product});
+    CHECK(!same_bits(want, product));
+    CHECK(same_bits(run({"FusedGemm", 1, "com.microsoft", fused}, {a, b}), want));
+  }
+  CHECK(error_of({"FusedGemm", 1, "com.microsoft", {{"activation", std::string("Concat")}}}, {a, b}) ==
+        "activation 'Concat' is not supported");
+}
+
 TEST_CASE("Einsum contracts, broadcasts and takes diagonals") {
   const Tensor a = random_floats({2, 3, 4}, 12), b = random_floats({2, 4, 5}, 13);
   const auto einsum = [](const char* equation, const std::vector<Tensor>& x) {

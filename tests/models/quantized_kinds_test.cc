@@ -86,9 +86,10 @@ TEST_CASE("Any kind of quantization of any family is recognised and gives what i
   if (!shared) return;
   const TemporaryFolder folder;
   const fs::path out = folder / "out.onnx";
-  for (const char* name : {"albert-seqcls-op13", "bert-seqcls-op11", "bert-tokcls-op12", "bert-odd-dims-op14",
-                           "distilbert-seqcls-op14", "electra-seqcls-op14", "layoutlm-tokcls-op14", "minilm-embed-op14",
-                           "mobilebert-seqcls-op13", "mpnet-model-op14", "roberta-seqcls-op13"}) {
+  for (const char* name :
+       {"albert-seqcls-op13", "bert-seqcls-op11", "bert-tokcls-op12", "bert-odd-dims-op14", "distilbert-seqcls-op14",
+        "electra-seqcls-op14", "layoutlm-tokcls-op14", "minilm-embed-op14", "mobilebert-seqcls-op13",
+        "mpnet-model-op14", "roberta-seqcls-op13", "squeezebert-seqcls-op13"}) {
     const fs::path model = *shared / name;
     const auto sets = test::read_data_sets(model);
     const int layers = load_model(model, {})->recognition.layers_recognised;

@@ -116,6 +116,29 @@ TEST_CASE("Any kind of quantization of any family is recognised and gives what i
   }
 }
 
+TEST_CASE("Relative positions whose table is of bytes are those of its floats") {
+  const auto shared = shared_material("conformance/models");
+  if (!shared) return;
+  const TemporaryFolder folder;
+  const fs::path out = folder / "out.onnx";
+  for (const char* name : {"bert-relkey-op14", "deberta-v3-seqcls-op14"}) {
+    const auto sets = test::read_data_sets(*shared / name);
+    for (const bool is_unsigned : {false, true}) {
+      INFO(name << (is_unsigned ? ", u8" : ", s8"));
+      quantize(*shared / name, out, {"", OnnxForm::integer_ops, {"MatMul", "Gather"}, is_unsigned}, sets);
+      const auto fused = load_model(out, {});
+      CHECK(fused->recognition.layers_recognised == 2);
+      for (const Unfused& each : fused->recognition.unfused) FAIL_CHECK(each.node + ": " + each.expected);
+      const SourceModel source = read_source(out);
+      const auto operators = plan_operators(source, source.graph);
+      for (const auto& set : sets) {
+        const auto want = test::run(*operators->plan, set.inputs), got = test::run(*fused->plan, set.inputs);
+        for (std::size_t i = 0; i < got.size(); ++i) CHECK(!(worst_share(got[i], want[i]) > 2e-2));
+      }
+    }
+  }
+}
+
 TEST_CASE("Where grids are static, padding changes no bit of a quantized encoder's answer") {
   const auto shared = shared_material("conformance/models");
   if (!shared) return;

@@ -135,21 +135,11 @@ class AttentionMatch {
     return true;
   }
 
-  // Probabilities behind Where(IsNaN(p), 0, p), torch's answer to texts that the mask leaves nothing of.
   ValueId through_guard(ValueId probabilities) {
-    const auto& readers = m_.uses().readers(probabilities);
-    if (readers.size() != 2 || m_.uses().is_graph_output(probabilities)) return probabilities;
-    for (const int n : readers) {
-      const Node& where = m_.graph().nodes[static_cast<std::size_t>(n)];
-      if (!where.is("Where") || where.input(2) != probabilities) continue;
-      const Node* is_nan = m_.made_by(where.input(0), "IsNaN");
-      const bool guards = is_nan != nullptr && is_nan->input(0) == probabilities &&
-                          m_.uses().has_one_reader(where.input(0)) && scalar_of(m_, probe_, where.input(1)) == 0.0f;
-      if (!guards) continue;
-      if (pattern_.mask != kNoValue) pattern_.mask_meaning.masked_queries = MaskedQueries::zero_where_nan;
-      return where.output(0);
-    }
-    return probabilities;
+    const ValueId cleared = behind_nan_guard(m_, probe_, probabilities);
+    if (cleared == kNoValue) return probabilities;
+    if (pattern_.mask != kNoValue) pattern_.mask_meaning.masked_queries = MaskedQueries::zero_where_nan;
+    return cleared;
   }
 
   // Probabilities behind a Where that clears those that the mask dropped, and a Reshape that merges heads with the
@@ -262,6 +252,20 @@ std::optional<AttentionPattern> match_attention(const Matcher& m, const ShapePro
                                                 Mismatch& why) {
   if (is_byte_attention(m, probe, softmax)) return match_byte_attention(m, probe, softmax, why);
   return AttentionMatch(m, probe, why).run(softmax);
+}
+
+ValueId behind_nan_guard(const Matcher& m, const ShapeProbe& probe, ValueId probabilities) {
+  const auto& readers = m.uses().readers(probabilities);
+  if (readers.size() != 2 || m.uses().is_graph_output(probabilities)) return kNoValue;
+  for (const int n : readers) {
+    const Node& where = m.graph().nodes[static_cast<std::size_t>(n)];
+    if (!where.is("Where") || where.input(2) != probabilities) continue;
+    const Node* is_nan = m.made_by(where.input(0), "IsNaN");
+    const bool guards = is_nan != nullptr && is_nan->input(0) == probabilities &&
+                        m.uses().has_one_reader(where.input(0)) && scalar_of(m, probe, where.input(1)) == 0.0f;
+    if (guards) return where.output(0);
+  }
+  return kNoValue;
 }
 
 }  // namespace sesame::models

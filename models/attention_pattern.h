@@ -49,4 +49,9 @@ bool is_attention_softmax(const engine::ShapeProbe& probe, const engine::Node& n
 std::optional<AttentionPattern> match_attention(const engine::Matcher& m, const engine::ShapeProbe& probe,
                                                 const engine::Node& softmax, Mismatch& why);
 
+// What is left of probabilities behind Where(IsNaN(p), 0, p), torch's answer to texts that the mask leaves nothing of;
+// kNoValue when something else reads them.
+engine::ValueId behind_nan_guard(const engine::Matcher& m, const engine::ShapeProbe& probe,
+                                 engine::ValueId probabilities);
+
 }  // namespace sesame::models

@@ -226,6 +226,10 @@ class ByteAttentionMatch {
       fail(id, "a softmax of constant scales");
       return nullptr;
     }
+    if (const ValueId cleared = behind_nan_guard(m_, probe_, id); is_float_softmax_ && cleared != kNoValue) {
+      attention_.program.push_back(ClearScores{});
+      id = cleared;
+    }
     for (int n = 0; n < kMostNodes && m_.uses().has_one_reader(id); ++n) {
       const Node& node = m_.graph().nodes[static_cast<std::size_t>(m_.uses().readers(id)[0])];
       if (is_product(node) && node.input(0) == id) return take_product(node, attention_.context) ? &node : nullptr;
@@ -317,8 +321,10 @@ bool is_byte_attention(const Matcher& m, const ShapeProbe& probe, const Node& so
     if (node->is("Where")) open.insert(open.end(), node->inputs.begin() + 1, node->inputs.end());
     if (combination_of(*node)) open.insert(open.end(), node->inputs.begin(), node->inputs.end());
   }
-  if (!m.uses().has_one_reader(softmax.output(0))) return false;
-  return engine::is_quantize(m.graph().nodes[static_cast<std::size_t>(m.uses().readers(softmax.output(0))[0])]);
+  const ValueId cleared = behind_nan_guard(m, probe, softmax.output(0));
+  const ValueId probabilities = cleared == kNoValue ? softmax.output(0) : cleared;
+  if (!m.uses().has_one_reader(probabilities)) return false;
+  return engine::is_quantize(m.graph().nodes[static_cast<std::size_t>(m.uses().readers(probabilities)[0])]);
 }
 
 std::optional<AttentionPattern> match_byte_attention(const Matcher& m, const ShapeProbe& probe, const Node& softmax,

@@ -7,6 +7,9 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/operators/quantization.h"
+#include "engine/quantized_node.h"
+
 namespace sesame::models {
 
 using engine::DType;
@@ -134,7 +137,10 @@ bool RelativeMatch::match_einsum(const Node& einsum, double scale) {
   std::string text = einsum.attributes.text("equation", "");
   std::erase(text, ' ');
   const std::string_view e = text;
-  const Node* gather = einsum.inputs.size() == 2 ? m_.made_by(einsum.input(1), "Gather") : nullptr;
+  if (einsum.inputs.size() != 2) return false;
+  const Node* dequantize = m_.uses().producer(einsum.input(1));
+  if (dequantize != nullptr && !engine::is_per_tensor_dequantize(m_.graph(), *dequantize)) dequantize = nullptr;
+  const Node* gather = m_.made_by(dequantize != nullptr ? dequantize->input(0) : einsum.input(1), "Gather");
   if (e.size() != 14 || e[4] != ',' || e.substr(8, 2) != "->" || gather == nullptr) return false;
   const std::string_view rows = e.substr(0, 4), places = e.substr(5, 3), scores = e.substr(10, 4);
   const char query = scores[2], key = scores[3];
@@ -147,6 +153,7 @@ bool RelativeMatch::match_einsum(const Node& einsum, double scale) {
   Term term{.at = einsum.output(0)};
   term.rows = einsum.input(0);
   term.table = gather->input(0);
+  term.dequantize = dequantize;
   term.index = gather->input(1);
   term.by_key = rows[2] == key;
   term.transposed = reversed;
@@ -178,6 +185,21 @@ Tensor evaluate_table(const ShapeProbe& probe, ValueId id, std::size_t heads, st
   const bool fits = m && t.type() == DType::f32 && size(m->rows) == head_dim && m->columns > 0 &&
                     (m->leading == 1 || size(m->leading) == heads);
   return fits && repeats(t, probe.value_at(id, 2, length)) ? transposed(t, *m) : Tensor();
+}
+
+// A constant table of floats, or of bytes that are dequantized when they were gathered.
+Tensor gathered_table(const engine::Graph& graph, const Tensor& table, const Node* dequantize) {
+  if (!table || dequantize == nullptr) return table;
+  if (table.type() != DType::u8 && table.type() != DType::i8) return {};
+  const float scale = engine::scale_at(graph.constant(dequantize->input(1)), 0);
+  const std::int32_t zero = engine::zero_point_at(graph.constant(dequantize->input(2)), 0);
+  Tensor floats = Tensor::allocate(DType::f32, table.shape());
+  for (std::int64_t i = 0; i < table.size(); ++i) {
+    const bool is_signed = table.type() == DType::i8;
+    const std::int32_t q = is_signed ? table.data<std::int8_t>()[i] : table.data<std::uint8_t>()[i];
+    floats.data<float>()[i] = static_cast<float>(q - zero) * scale;
+  }
+  return floats;
 }
 
 // Makes negative rows count from the end, and cuts the function down to the distances whose rows the table has.
@@ -215,7 +237,7 @@ std::optional<EvaluatedTerm> RelativeMatch::evaluate(const Term& term, std::size
   if (term.product) {
     e.table = evaluate_table(probe_, term.table, heads, head_dim, length);
   } else {
-    const Tensor& t = m_.graph().constant(term.table);
+    const Tensor t = gathered_table(m_.graph(), m_.graph().constant(term.table), term.dequantize);
     const bool fits = t && t.type() == DType::f32 && t.rank() == 2 && size(t.dim(1)) == head_dim && t.dim(0) > 0;
     if (fits) e.table = t.reshaped({1, t.dim(0), t.dim(1)});
   }

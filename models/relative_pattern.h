@@ -58,6 +58,7 @@ class RelativeMatch {
     engine::ValueId at;
     engine::ValueId rows = engine::kNoValue;   // of queries or keys, as heads
     engine::ValueId table = engine::kNoValue;  // as the product has it, or as Gather has it
+    const engine::Node* dequantize = nullptr;  // of gathered rows of bytes
     engine::ValueId index = engine::kNoValue;  // [queries][keys] or [keys][queries]
     bool by_key = false;                       // the rows are the keys'
     bool transposed = false;                   // index is [keys][queries]

@@ -106,7 +106,9 @@ bool RowGraph::has_grid(const Node& linear) const {
     return linear.input(2) == kNoValue || m_.graph().is_constant(linear.input(2));
   }
   const Node* dynamic = dynamic_grid(linear.input(1));
-  return dynamic != nullptr && linear.input(0) == dynamic->output(0) && linear.input(2) == dynamic->output(2);
+  if (dynamic == nullptr || linear.input(2) != dynamic->output(2)) return false;
+  const Node* split = m_.made_by(linear.input(0), "Split");  // of the groups of a convolution
+  return (split != nullptr ? split->input(0) : linear.input(0)) == dynamic->output(0);
 }
 
 std::optional<std::size_t> RowGraph::slice_begin(const Node& slice) const {

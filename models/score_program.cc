@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
 #include <type_traits>
 
@@ -83,6 +84,10 @@ class Running {
     }
   }
   void operator()(const SoftmaxScores&) { kernels_.softmax_row(r_.floats, r_.keys, r_.floats); }
+  void operator()(const ClearScores&) {
+    std::replace_if(
+        r_.floats, r_.floats + r_.keys, [](float p) { return std::isnan(p); }, 0.0f);
+  }
   void operator()(const ByteSoftmaxScores&) { r_.softmax->run(r_.bytes, r_.keys, 1, r_.bytes); }
 
  private:

@@ -51,6 +51,7 @@ struct MultiplyByteScores {  // bytes times one byte, first or second
   bool number_first = false;
 };
 struct SoftmaxScores {};
+struct ClearScores {};  // NaN becomes 0
 struct ByteSoftmaxScores {
   float x_scale = 1;
   float y_scale = 1;
@@ -58,7 +59,7 @@ struct ByteSoftmaxScores {
 };
 
 using ScoreOp = std::variant<QuantizeScores, DequantizeScores, CombineScores, MaskScores, AddScores, AddByteScores,
-                             FillScores, MultiplyByteScores, SoftmaxScores, ByteSoftmaxScores>;
+                             FillScores, MultiplyByteScores, SoftmaxScores, ClearScores, ByteSoftmaxScores>;
 using ScoreProgram = std::vector<ScoreOp>;
 
 // Whether what comes out of the program are bytes.

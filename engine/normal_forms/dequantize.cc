@@ -16,7 +16,8 @@ namespace sesame::engine {
 
 namespace {
 
-constexpr std::string_view kMoves[] = {"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "Flatten"};
+constexpr std::string_view kMoves[] = {"Reshape", "Transpose", "Squeeze", "Unsqueeze",
+                                       "Gather",  "Slice",     "Flatten", "Split"};
 
 bool is_byte_type(DType type) { return type == DType::u8 || type == DType::i8; }
 
@@ -57,22 +58,31 @@ void move_bytes(Graph& graph) {
     const Node* source = made_of(node.input(0));
     const bool moves =
         node.domain == kOnnx && std::find(std::begin(kMoves), std::end(kMoves), node.op) != std::end(kMoves);
-    if (source != nullptr && moves && node.outputs.size() == 1 && node.output(0) != kNoValue) {
-      Node after = *source;
-      after.outputs = {node.output(0)};
-      after.name = node.name;
-      node.inputs[0] = source->input(0);
-      node.outputs[0] = graph.add_value(graph.value(node.output(0)).name + "/bytes");
-      after.inputs[0] = node.outputs[0];
+    const bool is_whole = std::find(node.outputs.begin(), node.outputs.end(), kNoValue) == node.outputs.end();
+    if (source != nullptr && moves && is_whole) {
+      const Node dq = *source;
+      const std::vector<ValueId> floats = node.outputs;
+      node.inputs[0] = dq.input(0);
+      for (ValueId& id : node.outputs) id = graph.add_value(graph.value(id).name + "/bytes");
+      const std::vector<ValueId> bytes = node.outputs;
+      const std::string name = node.name;
       nodes.push_back(std::move(node));
-      nodes.push_back(std::move(after));
+      for (std::size_t i = 0; i < bytes.size(); ++i) {
+        Node after = dq;
+        after.inputs[0] = bytes[i];
+        after.outputs = {floats[i]};
+        after.name = name;
+        nodes.push_back(std::move(after));
+        remember(nodes.back());
+      }
     } else {
-      if (source != nullptr && is_quantize(node) && has_tensor_parameters(graph, node) && is_inverse(graph, *source, node)) {
+      if (source != nullptr && is_quantize(node) && has_tensor_parameters(graph, node) &&
+          is_inverse(graph, *source, node)) {
         same.emplace_back(node.output(0), source->input(0));
       }
       nodes.push_back(std::move(node));
+      remember(nodes.back());
     }
-    remember(nodes.back());
   }
   graph.nodes = std::move(nodes);
   const Uses uses(graph);
@@ -95,7 +105,8 @@ class Products {
       if (!node.is("MatMul") && !node.is("Gemm")) continue;
       const Node* a = dequantized(node.input(0));
       const Node* b = dequantized(node.input(1));
-      if (a == nullptr || b == nullptr || !has_tensor_parameters(graph_, *a) || graph_.is_constant(a->input(0))) continue;
+      if (a == nullptr || b == nullptr || !has_tensor_parameters(graph_, *a) || graph_.is_constant(a->input(0)))
+        continue;
       if (node.is("MatMul") ? !is_right_operand(*b, 1) : !is_gemm(node, *b)) continue;
       node.is("MatMul") ? rewrite_matmul(n, *a, *b) : rewrite_gemm(n, *a, *b);
     }

@@ -99,6 +99,7 @@ void merge_common_nodes(Graph& graph) {
 void to_normal_forms(Graph& graph) {
   merge_common_nodes(graph);
   const bool quantizes = quantizes_activations(graph);
+  if (quantizes && multiply_pointwise_convolutions(graph)) merge_common_nodes(graph);
   move_bytes(graph);
   form_byte_products(graph);
   form_quantized_linears(graph);

@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "engine/onnx_writer.h"
 #include "engine/quantizer/calibration.h"
 #include "models/loading.h"
 #include "models/quantize_onnx.h"
 #include "models/row_encoder_step.h"
 #include "tests/catch.h"
 #include "tests/files.h"
+#include "tests/models/encoder_graph.h"
 #include "tests/models/prepared.h"
 #include "tests/support/conformance.h"
 
@@ -86,9 +88,10 @@ TEST_CASE("Any kind of quantization of any family is recognised and gives what i
   if (!shared) return;
   const TemporaryFolder folder;
   const fs::path out = folder / "out.onnx";
-  for (const char* name : {"albert-seqcls-op13", "bert-seqcls-op11", "bert-tokcls-op12", "bert-odd-dims-op14",
-                           "distilbert-seqcls-op14", "electra-seqcls-op14", "layoutlm-tokcls-op14", "minilm-embed-op14",
-                           "mobilebert-seqcls-op13", "mpnet-model-op14", "roberta-seqcls-op13"}) {
+  for (const char* name :
+       {"albert-seqcls-op13", "bert-seqcls-op11", "bert-tokcls-op12", "bert-odd-dims-op14", "distilbert-seqcls-op14",
+        "electra-seqcls-op14", "layoutlm-tokcls-op14", "minilm-embed-op14", "mobilebert-seqcls-op13",
+        "mpnet-model-op14", "roberta-seqcls-op13", "squeezebert-seqcls-op13"}) {
     const fs::path model = *shared / name;
     const auto sets = test::read_data_sets(model);
     const int layers = load_model(model, {})->recognition.layers_recognised;
@@ -110,6 +113,65 @@ TEST_CASE("Any kind of quantization of any family is recognised and gives what i
           // Static grids: all is exact but a softmax's sum. Others hand attention's floats on, whose last bits differ.
           for (std::size_t i = 0; i < got.size(); ++i) CHECK(!(worst_share(got[i], want[i]) > 1e-3));
         }
+      }
+    }
+  }
+}
+
+TEST_CASE("Probabilities that are cleared of NaN and quantized give what their operators give, for no token too") {
+  using Style = EncoderStyle;
+  const TemporaryFolder folder;
+  const fs::path model = folder / "model.onnx", out = folder / "out.onnx";
+  for (const auto mask : {Style::MaskIs::sdpa_bool, Style::MaskIs::expanded}) {
+    const EncoderGraph encoder({.scores = Style::Scores::sdpa, .mask = mask, .guards_nan = true});
+    engine::write_onnx(encoder.raw(), model);
+    auto inputs = padded(encoder.graph(), made_up({5, 9, 2}, EncoderGraph::kVocab), 9);
+    const auto calibrated = inputs;
+    inputs[1] = inputs[1].clone();
+    std::fill_n(inputs[1].data<std::int64_t>() + 9, 9, 0);  // the second text has no token
+    for (const Kind& kind : kinds()) {
+      if (kind.form == OnnxForm::integer_ops) continue;
+      INFO(kind.what << ", " << (mask == Style::MaskIs::expanded ? "finite" : "infinite"));
+      quantize(model, out, kind, {{"made up", calibrated, {}}});
+      const auto fused = load_model(out, {});
+      CHECK(fused->recognition.layers_recognised == 2);
+      for (const Unfused& each : fused->recognition.unfused) FAIL_CHECK(each.node + ": " + each.expected);
+      CHECK(test::count(fused->plan->graph(), "IsNaN") == 0);
+      const SourceModel source = read_source(out);
+      const auto operators = plan_operators(source, source.graph);
+      const Tensor want = test::run(*operators->plan, inputs)[0], got = test::run(*fused->plan, inputs)[0];
+      // Rows of masked positions are not the answer's.
+      const auto width = static_cast<std::size_t>(want.dim(2));
+      const auto compare_rows = [&](std::size_t first, std::size_t count) {
+        for (std::size_t i = first * width; i < (first + count) * width; ++i) {
+          CHECK(!(std::fabs(want.data<float>()[i] - got.data<float>()[i]) > 1e-3f));
+        }
+      };
+      compare_rows(0, 5);
+      compare_rows(9, 9);
+      compare_rows(18, 2);
+    }
+  }
+}
+
+TEST_CASE("Relative positions whose table is of bytes are those of its floats") {
+  const auto shared = shared_material("conformance/models");
+  if (!shared) return;
+  const TemporaryFolder folder;
+  const fs::path out = folder / "out.onnx";
+  for (const char* name : {"bert-relkey-op14", "deberta-v3-seqcls-op14"}) {
+    const auto sets = test::read_data_sets(*shared / name);
+    for (const bool is_unsigned : {false, true}) {
+      INFO(name << (is_unsigned ? ", u8" : ", s8"));
+      quantize(*shared / name, out, {"", OnnxForm::integer_ops, {"MatMul", "Gather"}, is_unsigned}, sets);
+      const auto fused = load_model(out, {});
+      CHECK(fused->recognition.layers_recognised == 2);
+      for (const Unfused& each : fused->recognition.unfused) FAIL_CHECK(each.node + ": " + each.expected);
+      const SourceModel source = read_source(out);
+      const auto operators = plan_operators(source, source.graph);
+      for (const auto& set : sets) {
+        const auto want = test::run(*operators->plan, set.inputs), got = test::run(*fused->plan, set.inputs);
+        for (std::size_t i = 0; i < got.size(); ++i) CHECK(!(worst_share(got[i], want[i]) > 2e-2));
       }
     }
   }

@@ -18,6 +18,10 @@ namespace {
 // Rows a thread below which blocks of rows cost more than columns: weights come through every thread's cache, and
 // kernels are at their best with more rows.
 constexpr std::size_t kRowsEach = 32;
+// Multiply-adds of attn_out, the smallest GEMM, below which a phase of its own costs more than it shares out. Reading
+// its weights takes as long as multiplying them by kRowsToRead rows.
+constexpr std::size_t kLeastWork = 4'500'000;
+constexpr std::size_t kRowsToRead = 8;
 constexpr std::size_t kItemsEach = 2;  // a thread whose core is busy leaves one of them to others
 constexpr std::size_t kColumnUnit = 3 * kernels::kPanel;
 
@@ -46,7 +50,8 @@ std::size_t heads_of_unit(const EncoderLayer& layer) {
 
 bool EncoderPass::splits_columns(std::size_t rows) const {
   const auto threads = static_cast<std::size_t>(e_.options->threads);
-  return threads > 1 && rows > 0 && rows <= kMaxBlock && rows < kRowsEach * threads;
+  const bool is_worth_it = std::max(rows, kRowsToRead) * encoder_.hidden * encoder_.hidden >= kLeastWork;
+  return threads > 1 && rows > 0 && is_worth_it && rows <= kMaxBlock && rows < kRowsEach * threads;
 }
 
 std::size_t EncoderPass::few_items(std::size_t rows) const {

@@ -114,6 +114,25 @@ TEST_CASE("A text has the same bits in any batch, with any padding, on any threa
   }
 }
 
+// Wide enough that threads share the columns of a GEMM where they are too many for the rows.
+TEST_CASE("Few rows have the same bits on any threads") {
+  using synthesis::Task;
+  for (const Task task : {Task::encoder, Task::sequence_classification}) {
+    const engine::Graph graph = normal_graph(spec_of("distilbert", 64, 12, task));
+    for (const How& how : kPrecisions) {
+      const Prepared model = prepare(graph, how);
+      for (const bool left : {false, true}) {
+        const auto inputs = padded(graph, kTexts, 33, left);
+        const auto want = run(*model.plan, inputs, {.padded_positions = false});
+        for (int threads : {2, 3, 5}) {
+          const auto got = run(*model.plan, inputs, {.threads = threads, .padded_positions = false});
+          CHECK(test::equal_bits(got[0], want[0]));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("Hidden states have the same bits however a batch is padded, and zeros where nobody reads") {
   const auto spec = spec_of("distilbert", 11, 3, synthesis::Task::encoder);
   const engine::Graph graph = normal_graph(spec);

@@ -1,7 +1,6 @@
 // EncoderPass's layers of few rows on several threads. The rows of a block would leave threads idle, so every GEMM is a
 // phase whose items are columns, and what makes its rows is another whose items are rows.
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "kernels/pack.h"

@@ -9,6 +9,7 @@
 //   sqrt(a)                            correctly rounded
 //   min(a, b), max(a, b)               a < b ? a : b and a > b ? a : b: b where either is NaN or both are zeros
 //   abs(a), copysign(magnitude, sign)  on the sign bit, NaN included
+//   min_abs(a, bound)                  min(bound, abs(a)) for bound >= 0; anything where a is NaN
 //   less(a, b), is_nan(a)              masks; less is false where either is NaN
 //   select(mask, yes, no)
 //   first(a, n, fill)                  lanes n.. become `fill`

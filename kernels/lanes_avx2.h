@@ -55,6 +55,7 @@ SESAME_INLINE Lanes abs(Lanes a) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   return {_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
 }
+SESAME_INLINE Lanes min_abs(Lanes a, Lanes bound) { return min(bound, abs(a)); }
 SESAME_INLINE Lanes copysign(Lanes magnitude, Lanes sign) {
   const __m256 bit = _mm256_set1_ps(-0.0f);
   return {_mm256_or_ps(_mm256_andnot_ps(bit, magnitude.lo), _mm256_and_ps(bit, sign.lo)),

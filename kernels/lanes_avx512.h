@@ -42,6 +42,10 @@ SESAME_INLINE Lanes sqrt(Lanes a) { return {_mm512_sqrt_ps(a.v)}; }
 SESAME_INLINE Lanes min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
 SESAME_INLINE Lanes max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 SESAME_INLINE Lanes abs(Lanes a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
+SESAME_INLINE Lanes min_abs(Lanes a, Lanes bound) {
+  constexpr int kLeastMagnitude = 0b10, kClearSign = 0b1000;
+  return {_mm512_range_ps(a.v, bound.v, kLeastMagnitude | kClearSign)};
+}
 SESAME_INLINE Lanes copysign(Lanes magnitude, Lanes sign) {
   // 0xCA: sign where the selector's bit is set, else magnitude.
   return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(_mm512_set1_ps(-0.0f)),

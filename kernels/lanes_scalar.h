@@ -68,6 +68,7 @@ SESAME_INLINE Lanes max(Lanes a, Lanes b) {
 SESAME_INLINE Lanes abs(Lanes a) {
   return each_lane([&](std::size_t l) { return __builtin_fabsf(a.v[l]); });
 }
+SESAME_INLINE Lanes min_abs(Lanes a, Lanes bound) { return min(bound, abs(a)); }
 SESAME_INLINE Lanes copysign(Lanes magnitude, Lanes sign) {
   return each_lane([&](std::size_t l) { return __builtin_copysignf(magnitude.v[l], sign.v[l]); });
 }

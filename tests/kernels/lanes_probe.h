@@ -8,7 +8,8 @@ namespace sesame::kernels {
 
 // What each operation gives for lanes a, b, c; integers i, j.
 struct LaneResults {
-  float add[16], subtract[16], multiply[16], divide[16], fma[16], sqrt[16], min[16], max[16], abs[16], copysign[16];
+  float add[16], subtract[16], multiply[16], divide[16], fma[16], sqrt[16], min[16], max[16], abs[16], min_abs[16],
+      copysign[16];
   float a_less_b[16], nan[16];  // 1 where true, else 0
   float round[16], from_nearest[16], to_float[16], from_bits[16], lookup[16], gather[16], splat[16];
   std::int32_t to_int[16], bits[16], add_int[16], and_int[16], max_int[16], max_of_each[16], shift_23[16];

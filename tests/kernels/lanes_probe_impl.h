@@ -23,6 +23,7 @@ void run(const float* pa, const float* pb, const float* pc, const std::int32_t* 
   store(r->min, min(a, b));
   store(r->max, max(a, b));
   store(r->abs, abs(a));
+  store(r->min_abs, select(is_nan(a), zero(), min_abs(a, splat(1.5f))));
   store(r->copysign, copysign(a, b));
   store(r->a_less_b, select(less(a, b), splat(1.0f), zero()));
   store(r->nan, select(is_nan(a), splat(1.0f), zero()));

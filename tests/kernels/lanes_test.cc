@@ -47,6 +47,7 @@ LaneResults expected(const float* a, const float* b, const float* c, const std::
     r.min[l] = a[l] < b[l] ? a[l] : b[l];
     r.max[l] = a[l] > b[l] ? a[l] : b[l];
     r.abs[l] = std::abs(a[l]);
+    r.min_abs[l] = std::isnan(a[l]) ? 0.0f : std::min(std::abs(a[l]), 1.5f);
     r.copysign[l] = std::copysign(a[l], b[l]);
     r.a_less_b[l] = a[l] < b[l] ? 1.0f : 0.0f;
     r.nan[l] = std::isnan(a[l]) ? 1.0f : 0.0f;
@@ -100,6 +101,7 @@ void check_same(const LaneResults& want, const LaneResults& got) {
   CHECK_FLOATS(min);
   CHECK_FLOATS(max);
   CHECK_FLOATS(abs);
+  CHECK_FLOATS(min_abs);
   CHECK_FLOATS(copysign);
   CHECK_FLOATS(a_less_b);
   CHECK_FLOATS(nan);

@@ -110,45 +110,40 @@ void EncoderPass::run_columns(std::size_t layer, LayerPhase phase, std::size_t i
 
 void EncoderPass::attend_out_columns(std::size_t layer_index, std::size_t item, std::byte* scratch) const {
   const EncoderLayer& layer = encoder_.layers[layer_index];
-  const BlockRows own = BlockRows::at(scratch, widths_), few = few_rows();
+  const BlockRows own = BlockRows::at(scratch, widths_);
   const std::size_t hidden = encoder_.hidden, rows = layer_rows(layer_index);
   const auto ld = static_cast<std::ptrdiff_t>(hidden);
   const RowMaker from(*e_.kernels, layer.attn_out, own);
   for (std::size_t m = 0; m < rows; ++m) from.convert(m, rows_.context + m * hidden);  // cheaper than a phase for it
 
   const auto [begin, count] = split(hidden, kColumnUnit, item, column_items(layer_index, LayerPhase::attn_out));
+  float* state = few_state(layer_index);
+  if (is_pruned(layer_index)) gather_first_rows({0, rows}, {begin, count}, state);
   kernels::Epilogue add_residual;
+  add_residual.residual = state + begin;
   add_residual.ld_residual = ld;
-  add_residual.residual = rows_.hidden + begin;
-  if (is_pruned(layer_index)) {
-    for (std::size_t m = 0; m < rows; ++m) {
-      std::copy_n(rows_.hidden + ragged().sequence(m).first_row * hidden + begin, count,
-                  few.normed + m * hidden + begin);
-    }
-    add_residual.residual = few.normed + begin;
-  }
-  layer.attn_out.run(*e_.kernels, from.rows(rows_.context, ld), rows, begin, begin + count, add_residual,
-                     few.sum + begin, ld);
+  layer.attn_out.run(*e_.kernels, from.rows(rows_.context, ld), rows, begin, begin + count, add_residual, state + begin,
+                     ld);
 }
 
 void EncoderPass::normalize_attention(std::size_t layer_index, std::size_t item) const {
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const BlockRows few = few_rows();
   const std::size_t hidden = encoder_.hidden;
+  float* state = few_state(layer_index);
   const auto [begin, count] = few_block(layer_rows(layer_index), item);
   const RowMaker to(*e_.kernels, layer.ffn_in, few);
   normalize_rows(
-      *e_.kernels, layer.attn_norm, few.sum, hidden, begin, begin + count,
-      [&](std::size_t m) { return few.normed + m * hidden; },
-      [&](std::size_t m, const float* row) { to.convert(m, row); });
+      *e_.kernels, layer.attn_norm, state, hidden, begin, begin + count,
+      [&](std::size_t m) { return state + m * hidden; }, [&](std::size_t m, const float* row) { to.convert(m, row); });
 }
 
 void EncoderPass::ffn_in_columns(std::size_t layer_index, std::size_t item) const {
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const BlockRows few = few_rows();
   const std::size_t ffn = layer.ffn_in.out_features();
-  const Rows rows =
-      RowMaker(*e_.kernels, layer.ffn_in, few).rows(few.normed, static_cast<std::ptrdiff_t>(encoder_.hidden));
+  const Rows rows = RowMaker(*e_.kernels, layer.ffn_in, few)
+                        .rows(few_state(layer_index), static_cast<std::ptrdiff_t>(encoder_.hidden));
   kernels::Epilogue epilogue;
   if (layer.ffn_out.row_bytes() == 0) epilogue.activation = layer.activation;
   const auto [begin, count] = split(ffn, kColumnUnit, item, column_items(layer_index, LayerPhase::ffn_in));
@@ -176,10 +171,10 @@ void EncoderPass::ffn_out_columns(std::size_t layer_index, std::size_t item) con
       RowMaker(*e_.kernels, layer.ffn_out, few).rows(few.ffn, static_cast<std::ptrdiff_t>(layer.ffn_in.out_features()));
   const auto [begin, count] = split(encoder_.hidden, kColumnUnit, item, column_items(layer_index, LayerPhase::ffn_out));
   kernels::Epilogue add_residual;
-  add_residual.residual = few.normed + begin;
+  float* state = few_state(layer_index) + begin;
+  add_residual.residual = state;
   add_residual.ld_residual = ld;
-  layer.ffn_out.run(*e_.kernels, rows, layer_rows(layer_index), begin, begin + count, add_residual, few.sum + begin,
-                    ld);
+  layer.ffn_out.run(*e_.kernels, rows, layer_rows(layer_index), begin, begin + count, add_residual, state, ld);
 }
 
 void EncoderPass::normalize_ffn(std::size_t layer_index, std::size_t item) const {
@@ -190,8 +185,8 @@ void EncoderPass::normalize_ffn(std::size_t layer_index, std::size_t item) const
   const RowMaker next(
       *e_.kernels, last ? encoder_.layers[0].query_key_value : encoder_.layers[layer_index + 1].query_key_value, few);
   normalize_rows(
-      *e_.kernels, encoder_.layers[layer_index].ffn_norm, few.sum, hidden, begin, begin + count,
-      [&](std::size_t m) { return hidden_row(layer_index, m); },
+      *e_.kernels, encoder_.layers[layer_index].ffn_norm, few_state(layer_index), hidden, begin, begin + count,
+      [&](std::size_t m) { return left_row(layer_index, m); },
       [&](std::size_t m, const float* row) {
         if (!last) next.convert(m, row);
       });

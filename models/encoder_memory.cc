@@ -78,15 +78,14 @@ SharedRows SharedRows::at(std::byte* scratch, const EncoderWidths& widths, const
 }
 
 std::size_t BlockRows::bytes(const EncoderWidths& widths) {
-  return 2 * piece<float>(kMaxBlock * widths.hidden) + piece<float>(kMaxBlock * widths.widest) +
+  return piece<float>(kMaxBlock * widths.hidden) + piece<float>(kMaxBlock * widths.widest) +
          piece<float>(widths.widest) + piece<float>(kMaxBlock) + kMaxBlock * widths.made;
 }
 
 BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
   Cursor cursor(scratch);
   BlockRows block;
-  block.sum = cursor.take<float>(kMaxBlock * widths.hidden);
-  block.normed = cursor.take<float>(kMaxBlock * widths.hidden);
+  block.few = cursor.take<float>(kMaxBlock * widths.hidden);
   block.ffn = cursor.take<float>(kMaxBlock * widths.widest);
   block.activated = cursor.take<float>(widths.widest);
   block.scale = cursor.take<float>(kMaxBlock);

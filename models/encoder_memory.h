@@ -47,8 +47,10 @@ struct HeadBytes {
 
 // The step's scratch, shared by all items.
 struct SharedRows {
-  std::byte* ragged;   // RaggedBatch
-  float* hidden;       // [rows][hidden]
+  std::byte* ragged;  // RaggedBatch
+  // [rows][hidden]. Every layer works on them in place, so that they stay in a cache near the core: the sum with the
+  // attention's output, the LayerNorm of that, the sum with the FFN's output and its LayerNorm.
+  float* hidden;
   float* qkv;          // [rows][qkv], for layers that keep floats
   HeadBytes heads;     // for the others; in a pruned layer the query in row b is sequence b's
   float* context;      // [rows][hidden], or [batch][hidden] in a pruned layer
@@ -60,8 +62,7 @@ struct SharedRows {
 
 // One worker's scratch for a block of up to kMaxBlock rows.
 struct BlockRows {
-  float* sum;        // [rows][hidden], before a LayerNorm
-  float* normed;     // [rows][hidden], after the first LayerNorm
+  float* few;        // [rows][hidden], the hidden state of a pruned layer's rows
   float* ffn;        // [rows][widest]
   float* activated;  // [widest], one row behind its activation
   float* scale;      // [rows]

@@ -191,23 +191,22 @@ float* EncoderPass::output_row(std::size_t row) const {
   return out + (ragged().sequence_of(row) * ragged().length() + ragged().position(row)) * encoder_.hidden;
 }
 
-float* EncoderPass::hidden_row(std::size_t layer, std::size_t row) const {
+float* EncoderPass::left_row(std::size_t layer, std::size_t row) const {
   return is_last(layer) ? output_row(row) : rows_.hidden + row * encoder_.hidden;
 }
 
-// What the attention's output is added to: the layer's input.
-const float* EncoderPass::residual(std::size_t layer, const Block& block, const BlockRows& scratch) const {
+// Columns of a pruned layer's input: of the first rows of sequences [rows.begin, rows.begin + rows.count).
+void EncoderPass::gather_first_rows(const Block& rows, const Block& columns, float* to) const {
   const std::size_t hidden = encoder_.hidden;
-  if (!is_pruned(layer)) return rows_.hidden + block.begin * hidden;
-  for (std::size_t m = 0; m < block.count; ++m) {
-    std::copy_n(rows_.hidden + ragged().sequence(block.begin + m).first_row * hidden, hidden,
-                scratch.normed + m * hidden);
+  for (std::size_t m = 0; m < rows.count; ++m) {
+    std::copy_n(rows_.hidden + ragged().sequence(rows.begin + m).first_row * hidden + columns.begin, columns.count,
+                to + m * hidden + columns.begin);
   }
-  return scratch.normed;
 }
 
-// The attention's output, added to the layer's input and normalised, for ffn_in.
-Rows EncoderPass::attend_out(std::size_t layer_index, const Block& block, const BlockRows& scratch) const {
+// The attention's output, added to the layer's input and normalised, for ffn_in; all of it at `state`.
+Rows EncoderPass::attend_out(std::size_t layer_index, const Block& block, float* state,
+                             const BlockRows& scratch) const {
   const EncoderLayer& layer = encoder_.layers[layer_index];
   const std::size_t hidden = encoder_.hidden;
   const auto ld = static_cast<std::ptrdiff_t>(hidden);
@@ -215,16 +214,15 @@ Rows EncoderPass::attend_out(std::size_t layer_index, const Block& block, const 
   const RowMaker from(*e_.kernels, layer.attn_out, scratch);
   for (std::size_t m = 0; m < block.count; ++m) from.convert(m, context + m * hidden);
   kernels::Epilogue add_residual;
-  add_residual.residual = residual(layer_index, block, scratch);
+  add_residual.residual = state;
   add_residual.ld_residual = ld;
-  layer.attn_out.run(*e_.kernels, from.rows(context, ld), block.count, add_residual, scratch.sum, ld);
+  layer.attn_out.run(*e_.kernels, from.rows(context, ld), block.count, add_residual, state, ld);
 
   const RowMaker to(*e_.kernels, layer.ffn_in, scratch);
   normalize_rows(
-      *e_.kernels, layer.attn_norm, scratch.sum, hidden, 0, block.count,
-      [&](std::size_t m) { return scratch.normed + m * hidden; },
+      *e_.kernels, layer.attn_norm, state, hidden, 0, block.count, [&](std::size_t m) { return state + m * hidden; },
       [&](std::size_t m, const float* row) { to.convert(m, row); });
-  return to.rows(scratch.normed, ld);
+  return to.rows(state, ld);
 }
 
 // act(ffn_in) for ffn_out. Where rows are converted, the activation waits until then: it reads a row of the product
@@ -251,17 +249,19 @@ void EncoderPass::feed_forward(std::size_t layer_index, std::size_t item, std::b
   const std::size_t hidden = encoder_.hidden;
   const auto ld = static_cast<std::ptrdiff_t>(hidden);
 
-  const Rows inner = activate(layer, attend_out(layer_index, block, scratch), block.count, scratch);
+  float* state = is_pruned(layer_index) ? scratch.few : rows_.hidden + block.begin * hidden;
+  if (is_pruned(layer_index)) gather_first_rows(block, {0, hidden}, state);
+  const Rows inner = activate(layer, attend_out(layer_index, block, state, scratch), block.count, scratch);
   kernels::Epilogue add_residual;
-  add_residual.residual = scratch.normed;
+  add_residual.residual = state;
   add_residual.ld_residual = ld;
-  layer.ffn_out.run(*e_.kernels, inner, block.count, add_residual, scratch.sum, ld);
+  layer.ffn_out.run(*e_.kernels, inner, block.count, add_residual, state, ld);
 
   const bool last = is_last(layer_index);
   const RowMaker next(*e_.kernels, last ? layer.ffn_in : encoder_.layers[layer_index + 1].query_key_value, scratch);
   normalize_rows(
-      *e_.kernels, layer.ffn_norm, scratch.sum, hidden, 0, block.count,
-      [&](std::size_t m) { return hidden_row(layer_index, block.begin + m); },
+      *e_.kernels, layer.ffn_norm, state, hidden, 0, block.count,
+      [&](std::size_t m) { return left_row(layer_index, block.begin + m); },
       [&](std::size_t m, const float* row) {
         if (!last) next.convert(m, row);
       });

@@ -64,16 +64,17 @@ class EncoderPass {
   void quantize_heads(const EncoderLayer& layer, Part part, const Block& heads, const float* x, std::ptrdiff_t ld,
                       const Block& block) const;
   HeadOperands head_operands(std::size_t layer, const AttentionItem& item) const;
-  const float* residual(std::size_t layer, const Block& block, const BlockRows& scratch) const;
-  engine::Rows attend_out(std::size_t layer, const Block& block, const BlockRows& scratch) const;
+  void gather_first_rows(const Block& rows, const Block& columns, float* to) const;
+  engine::Rows attend_out(std::size_t layer, const Block& block, float* state, const BlockRows& scratch) const;
   engine::Rows activate(const EncoderLayer& layer, const engine::Rows& rows, std::size_t count,
                         const BlockRows& scratch) const;
   float* output_row(std::size_t row) const;
-  float* hidden_row(std::size_t layer, std::size_t row) const;  // where a layer leaves a row
+  float* left_row(std::size_t layer, std::size_t row) const;  // where a layer leaves a row
 
   // encoder_columns.cc: a layer of few rows. What its phases hand on lies in the first worker's scratch.
   bool splits_columns(std::size_t rows) const;
   BlockRows few_rows() const { return BlockRows::at(e_.worker_scratch[0], widths_); }
+  float* few_state(std::size_t layer) const { return is_pruned(layer) ? few_rows().few : rows_.hidden; }
   std::size_t few_items(std::size_t rows) const;
   Block few_block(std::size_t rows, std::size_t item) const;
   std::size_t column_items(std::size_t layer, LayerPhase phase) const;

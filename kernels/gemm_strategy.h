@@ -56,6 +56,27 @@ struct Prefetch {
   std::size_t steps;
 };
 
+// Weights that several tiles ask for, each for its even share.
+class Shares {
+ public:
+  Shares() = default;
+  Shares(Prefetch all, std::size_t tiles)
+      : data_(all.data), steps_(all.steps / tiles), larger_(all.steps - steps_ * tiles) {}
+  Prefetch next() {
+    const Prefetch share = {data_, steps_ + (larger_ > 0 ? 1 : 0)};
+    data_ += share.steps * 64;
+    if (larger_ > 0) --larger_;
+    return share;
+  }
+
+ private:
+  const char* data_ = nullptr;
+  std::size_t steps_ = 0, larger_ = 0;  // so many shares, which come first, have one more step
+};
+
+// Sums of a tile at most.
+constexpr std::size_t kMaxTile = 24 * kPanel;
+
 // Tiles::kMaxSteps of tiles that never split the depth.
 constexpr std::size_t kWholeDepth = std::size_t{1} << 48;
 
@@ -160,16 +181,29 @@ template <class Tiles, int R, int P, class Gemm, class Step>
   }
 }
 
-// Tiles::tile<rows, panels>(g, task) for sizes known at run time.
+// Tiles::tile<R, P> for `blocks` row blocks, the task's and those below it. In one function, since a call for each
+// would cost a tile of 768 deep 1 %.
+template <class Tiles, int R, int P, class Gemm>
+void run_tiles(const Gemm& g, TileTask& task, std::size_t blocks, Shares& shares) {
+  for (;;) {
+    task.prefetch = shares.next();
+    Tiles::template tile<R, P>(g, task);
+    if (--blocks == 0) return;
+    task.m += R;
+    if (!task.first || !task.last) task.partial += kMaxTile;
+  }
+}
+
+// run_tiles<Tiles, rows, panels> for sizes known at run time.
 template <class Tiles, class Gemm, std::size_t... Index>
 constexpr auto tile_table(std::index_sequence<Index...>) {
-  using Function = void (*)(const Gemm&, const TileTask&);
+  using Function = void (*)(const Gemm&, TileTask&, std::size_t, Shares&);
   struct Table {
     Function at[sizeof...(Index)];
   };
   constexpr auto entry = []<std::size_t I>() -> Function {
     constexpr int rows = I / Tiles::kMaxPanels + 1, panels = I % Tiles::kMaxPanels + 1;
-    if constexpr (panels <= Tiles::panels(rows)) return &Tiles::template tile<rows, panels>;
+    if constexpr (panels <= Tiles::panels(rows)) return &run_tiles<Tiles, rows, panels, Gemm>;
     return nullptr;
   };
   return Table{{entry.template operator()<Index>()...}};
@@ -210,7 +244,6 @@ class Schedule {
 
  private:
   static constexpr std::size_t kMaxSplitBlocks = 16;  // row blocks in a group when the depth is split
-  static constexpr std::size_t kMaxTile = 24 * kPanel;
   static constexpr bool kSplits = Tiles::kMaxSteps < kWholeDepth;
   using Wide = typename WideOf<Tiles>::Type;
 
@@ -230,26 +263,37 @@ class Schedule {
     float partial[kSplits ? Wide::kColumns * kMaxSplitBlocks * kMaxTile : 1];
     alignas(64) Wide wide;
     for (std::size_t depth = 0; depth < depths; ++depth) {
-      for (std::size_t i = 0; i < count; ++i) {
+      Shares shares[Wide::kColumns];
+      for (std::size_t j = 0; j < columns; ++j) shares[j] = Shares(next_weights(group, first + j, depth), count);
+      for (std::size_t i = 0; i < count;) {
+        const std::size_t block = groups_.begin(group) + i, blocks = Wide::kColumns > 1 ? 1 : alike(block, count - i);
         for (std::size_t j = 0; j < columns; ++j) {
-          const std::size_t block = groups_.begin(group) + i, column = first + j;
-          const Prefetch next = depth + 1 < depths ? weights(column, depth + 1) : next_block(group, column);
-          const TileTask task{rows_.begin(block),
-                              columns_.begin(column),
-                              depths_.begin(depth),
-                              depths_.size(depth),
-                              depth == 0,
-                              depth + 1 == depths,
-                              partial + (depths > 1 ? (i * Wide::kColumns + j) * kMaxTile : 0),
-                              share(next, i, count),
-                              wide.rows,
-                              count > 1 ? wide.weights[j] : nullptr,
-                              j == 0,
-                              i == 0};
-          kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task);
+          const std::size_t column = first + j;
+          TileTask task{rows_.begin(block),
+                        columns_.begin(column),
+                        depths_.begin(depth),
+                        depths_.size(depth),
+                        depth == 0,
+                        depth + 1 == depths,
+                        partial + (depths > 1 ? (i * Wide::kColumns + j) * kMaxTile : 0),
+                        {},
+                        wide.rows,
+                        count > 1 ? wide.weights[j] : nullptr,
+                        j == 0,
+                        i == 0};
+          kTiles.at[(rows_.size(block) - 1) * Tiles::kMaxPanels + columns_.size(column) - 1](g_, task, blocks,
+                                                                                             shares[j]);
         }
+        i += blocks;
       }
     }
+  }
+
+  // Of up to `most` row blocks from `block` on, those of its size.
+  std::size_t alike(std::size_t block, std::size_t most) const {
+    std::size_t count = 1;
+    while (count < most && rows_.size(block + count) == rows_.size(block)) ++count;
+    return count;
   }
 
   Prefetch weights(std::size_t column, std::size_t depth) const {
@@ -259,16 +303,11 @@ class Schedule {
     return {begin + depths_.begin(depth) * 64, depths_.size(depth)};
   }
 
-  // The first weights of the block that takes this one's place.
-  Prefetch next_block(std::size_t group, std::size_t column) const {
+  // The weights behind those of this part: of the next part, or the first of the block that takes this one's place.
+  Prefetch next_weights(std::size_t group, std::size_t column, std::size_t depth) const {
+    if (depth + 1 < depths_.count()) return weights(column, depth + 1);
     if (column + Wide::kColumns < columns_.count()) return weights(column + Wide::kColumns, 0);
     return group + 1 < groups_.count() ? weights(column % Wide::kColumns, 0) : Prefetch{nullptr, 0};
-  }
-
-  // Row block i of `count` asks for its even share of what all of them ask for.
-  static Prefetch share(Prefetch all, std::size_t i, std::size_t count) {
-    const std::size_t begin = i * all.steps / count, end = (i + 1) * all.steps / count;
-    return {all.data + begin * 64, end - begin};
   }
 
   static constexpr auto kTiles =

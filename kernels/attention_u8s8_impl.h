@@ -65,14 +65,19 @@ inline Lanes add_bias(const AttentionU8S8& a, const float* bias, std::size_t cou
   return highest;
 }
 
+// Whether the second half of four exponentials runs beside the first of the next four, since a chain of ten operations
+// of 4 cycles is longer than the CPU looks ahead. That takes 8 registers.
+#if defined(__AVX512F__)
+inline constexpr bool kSplitAhead = true;
+#else
+inline constexpr bool kSplitAhead = false;
+#endif
+
 // From scores to weights of 8 bits, in place: bytes [keys/4][16][4] from `scores` on, which lie where scores have been
 // read before. Gives the sum of the exponentials without what values' scales added to scores.
 //
 // A score is at most the highest, so an exponential is at most 1; factor is at most 240 * 1.0615 * (1 + 1.02e-4), the
 // most that shift_scores makes of it, which is less than 255.
-//
-// The second half of four exponentials runs beside the first of the next four: a chain of ten operations of 4 cycles is
-// longer than what the CPU looks ahead.
 SESAME_INLINE Lanes weigh(float* scores, Lanes highest, std::size_t keys, const float* unshift, const float* factor) {
   auto* bytes = reinterpret_cast<std::uint8_t*>(scores);
   Lanes sum[4] = {zero(), zero(), zero(), zero()};
@@ -84,22 +89,25 @@ SESAME_INLINE Lanes weigh(float* scores, Lanes highest, std::size_t keys, const 
     // 2^23 leaves no room for a fraction, and the integer in the lowest bits.
     return bits(fma(e, splat(factor[j]), splat(0x1p23f)));
   };
-  const auto join4 = [&](const Exp2Split(&x)[4], std::size_t j) SESAME_INLINE_LAMBDA {
-    const Ints w0 = join(x[0], j, Slot<0>{}), w1 = join(x[1], j + 1, Slot<1>{});
-    const Ints w2 = join(x[2], j + 2, Slot<2>{}), w3 = join(x[3], j + 3, Slot<3>{});
+  // Of four keys, whose first halves are part(0) to part(3).
+  const auto weigh4 = [&](std::size_t j, auto part) SESAME_INLINE_LAMBDA {
+    const Ints w0 = join(part(0), j, Slot<0>{}), w1 = join(part(1), j + 1, Slot<1>{});
+    const Ints w2 = join(part(2), j + 2, Slot<2>{}), w3 = join(part(3), j + 3, Slot<3>{});
     store_ints(bytes + j * kLanes, interleave4(w0, w1, w2, w3));
   };
   std::size_t j = 0;
-  if (keys >= 4) {
+  if (kSplitAhead && keys >= 4) {
     Exp2Split x[4] = {split(0), split(1), split(2), split(3)};
+    const auto ready = [&](std::size_t i) SESAME_INLINE_LAMBDA { return x[i]; };
     for (; j + 8 <= keys; j += 4) {
       const Exp2Split next[4] = {split(j + 4), split(j + 5), split(j + 6), split(j + 7)};
-      join4(x, j);
-      for (int i = 0; i < 4; ++i) x[i] = next[i];
+      weigh4(j, ready);
+      for (std::size_t i = 0; i < 4; ++i) x[i] = next[i];
     }
-    join4(x, j);
+    weigh4(j, ready);
     j += 4;
   }
+  for (; j + 4 <= keys; j += 4) weigh4(j, [&](std::size_t i) SESAME_INLINE_LAMBDA { return split(j + i); });
   if (j < keys) {
     const Ints none = splat(0), w0 = join(split(j), j, Slot<0>{});
     const Ints w1 = j + 1 < keys ? join(split(j + 1), j + 1, Slot<1>{}) : none;

@@ -1,8 +1,8 @@
 // attention_u8s8 of table.h, written once over lanes.h. attention_u8s8_<level>.cc includes this once a level.
 //
 // A lane is a query: maxima, sums and scales of a query's row never leave its lane. A panel or two of queries at a
-// time: the integer products with all keys, whose bytes are read where they are; scores, exponentials and their
-// quantization, down the keys; the products with the values. Scores of a block stay in L1.
+// time: the integer products with all keys, whose bytes are read where they are; from scores to weights of 8 bits, down
+// the keys; the products with the values.
 #pragma once
 
 #include "kernels/attention_u8s8_pack.h"
@@ -17,6 +17,9 @@ struct ByteAttention {
   SESAME_INLINE ByteAttention(std::byte* scratch, const AttentionU8S8Layout& l)
       : values(reinterpret_cast<std::int8_t*>(scratch + l.values)),
         key_factor(reinterpret_cast<float*>(scratch + l.key_factor)),
+        shift(reinterpret_cast<float*>(scratch + l.shift)),
+        unshift(reinterpret_cast<float*>(scratch + l.unshift)),
+        value_factor(reinterpret_cast<float*>(scratch + l.value_factor)),
         queries(reinterpret_cast<std::int8_t*>(scratch + l.queries)),
         query_init(reinterpret_cast<std::int32_t*>(scratch + l.query_init)),
         staging(reinterpret_cast<std::uint8_t*>(scratch + l.staging)),
@@ -24,16 +27,13 @@ struct ByteAttention {
 
   std::int8_t* values;
   float* key_factor;
+  float* shift;
+  float* unshift;
+  float* value_factor;
   std::int8_t* queries;
   std::int32_t* query_init;
   std::uint8_t* staging;
   float* scores;
-};
-
-// A panel of queries: a lane each. A score relative to the highest one is (scores[key] - highest) * slope.
-struct QueryPanel {
-  float* scores;  // [keys][16]
-  Lanes slope, highest;
 };
 
 // Columns [j, j + 4) of 16 rows, those from `columns` on 0.
@@ -46,8 +46,8 @@ SESAME_INLINE void load_bias(const float* const* row, std::size_t j, std::size_t
   for (std::size_t i = 0; i < 4; ++i) column[i] = load(buffer[i]);
 }
 
-// Adds the bias of `count` queries, whose first row is `bias`; then scores are complete.
-inline void add_bias(const AttentionU8S8& a, const float* bias, std::size_t count, QueryPanel& panel) {
+// Adds the bias of `count` queries, whose first row is `bias`, to their scores. Gives the highest.
+inline Lanes add_bias(const AttentionU8S8& a, const float* bias, std::size_t count, float* scores) {
   const float* row[kLanes];
   for (std::size_t l = 0; l < kLanes; ++l)
     row[l] = l < count ? bias + static_cast<std::ptrdiff_t>(l) * a.ld_bias : row[l - 1];
@@ -56,69 +56,65 @@ inline void add_bias(const AttentionU8S8& a, const float* bias, std::size_t coun
     Lanes column[4];
     load_bias(row, j, a.keys, column);
     for (std::size_t i = 0; i < 4 && j + i < a.keys; ++i) {
-      float* score = panel.scores + (j + i) * kLanes;
-      const Lanes y = fma(load(score), panel.slope, column[i] * splat(kLog2E));
+      float* score = scores + (j + i) * kLanes;
+      const Lanes y = fma(column[i], splat(kLog2E), load(score));
       highest = max(y, highest);
       store(score, y);
     }
   }
-  panel.slope = splat(1.0f);
-  panel.highest = highest;
+  return highest;
 }
 
-struct Weighted {
-  Lanes sum;   // of the exponentials
-  Lanes most;  // of the weights
-};
+// Whether the second half of four exponentials runs beside the first of the next four, since a chain of ten operations
+// of 4 cycles is longer than the CPU looks ahead. That takes 8 registers.
+#if defined(__AVX512F__)
+inline constexpr bool kSplitAhead = true;
+#else
+inline constexpr bool kSplitAhead = false;
+#endif
 
-// From scores to weights 2^(score - highest) * value_scale, in place.
-SESAME_INLINE Weighted weigh(const QueryPanel& panel, std::size_t keys, const float* value_scale) {
-  Lanes sum[4] = {zero(), zero(), zero(), zero()}, most[4] = {zero(), zero(), zero(), zero()};
-  const Lanes offset = zero() - panel.highest * panel.slope;
-  const auto weigh_key = [&](std::size_t j, auto slot) SESAME_INLINE_LAMBDA {
-    float* score = panel.scores + j * kLanes;
-    const Lanes e = exp2_coarse(fma(load(score), panel.slope, offset));
-    const Lanes weight = e * splat(value_scale[j]);
-    sum[slot.value] = sum[slot.value] + e;
-    most[slot.value] = max(weight, most[slot.value]);
-    store(score, weight);
+// From scores to weights of 8 bits, in place: bytes [keys/4][16][4] from `scores` on, which lie where scores have been
+// read before. Gives the sum of the exponentials without what values' scales added to scores.
+//
+// A score is at most the highest, so an exponential is at most 1; factor is at most 240 * 1.0615 * (1 + 1.02e-4), the
+// most that shift_scores makes of it, which is less than 255.
+SESAME_INLINE Lanes weigh(float* scores, Lanes highest, std::size_t keys, const float* unshift, const float* factor) {
+  auto* bytes = reinterpret_cast<std::uint8_t*>(scores);
+  Lanes sum[4] = {zero(), zero(), zero(), zero()};
+  const auto split = [&](std::size_t j)
+                         SESAME_INLINE_LAMBDA { return exp2_split(load(scores + j * kLanes) - highest); };
+  const auto join = [&](const Exp2Split& x, std::size_t j, auto slot) SESAME_INLINE_LAMBDA {
+    const Lanes e = exp2_join(x);
+    sum[slot.value] = fma(e, splat(unshift[j]), sum[slot.value]);
+    // 2^23 leaves no room for a fraction, and the integer in the lowest bits.
+    return bits(fma(e, splat(factor[j]), splat(0x1p23f)));
+  };
+  // Of four keys, whose first halves are part(0) to part(3).
+  const auto weigh4 = [&](std::size_t j, auto part) SESAME_INLINE_LAMBDA {
+    const Ints w0 = join(part(0), j, Slot<0>{}), w1 = join(part(1), j + 1, Slot<1>{});
+    const Ints w2 = join(part(2), j + 2, Slot<2>{}), w3 = join(part(3), j + 3, Slot<3>{});
+    store_ints(bytes + j * kLanes, interleave4(w0, w1, w2, w3));
   };
   std::size_t j = 0;
-  for (; j + 4 <= keys; j += 4) {
-    weigh_key(j, Slot<0>{});
-    weigh_key(j + 1, Slot<1>{});
-    weigh_key(j + 2, Slot<2>{});
-    weigh_key(j + 3, Slot<3>{});
+  if (kSplitAhead && keys >= 4) {
+    Exp2Split x[4] = {split(0), split(1), split(2), split(3)};
+    const auto ready = [&](std::size_t i) SESAME_INLINE_LAMBDA { return x[i]; };
+    for (; j + 8 <= keys; j += 4) {
+      const Exp2Split next[4] = {split(j + 4), split(j + 5), split(j + 6), split(j + 7)};
+      weigh4(j, ready);
+      for (std::size_t i = 0; i < 4; ++i) x[i] = next[i];
+    }
+    weigh4(j, ready);
+    j += 4;
   }
-  if (j < keys) weigh_key(j, Slot<0>{});
-  if (j + 1 < keys) weigh_key(j + 1, Slot<1>{});
-  if (j + 2 < keys) weigh_key(j + 2, Slot<2>{});
-  return {(sum[0] + sum[1]) + (sum[2] + sum[3]), max(max(most[0], most[1]), max(most[2], most[3]))};
-}
-
-// From weights to bytes [keys/4][16][4], in place: a vector of bytes lies where weights have been read before.
-SESAME_INLINE void quantize_weights(const float* weights, std::size_t keys, Lanes per_step, std::uint8_t* p) {
-  // 2^23 leaves no room for a fraction, and the integer in the lowest bits.
-  const auto at = [&](std::size_t j)
-                      SESAME_INLINE_LAMBDA { return bits(fma(load(weights + j * kLanes), per_step, splat(0x1p23f))); };
-  std::size_t j = 0;
-  for (; j + 4 <= keys; j += 4) store_ints(p + j * kLanes, interleave4(at(j), at(j + 1), at(j + 2), at(j + 3)));
-  if (j == keys) return;
-  const Ints none = splat(0);
-  store_ints(p + j * kLanes,
-             interleave4(at(j), j + 1 < keys ? at(j + 1) : none, j + 2 < keys ? at(j + 2) : none, none));
-}
-
-// From integer products times key factors to bytes. `missing` is NaN where a value's scale is, else 0. Writes what the
-// products with the values are to be multiplied by.
-__attribute__((noinline)) inline void weigh_panel(const QueryPanel& panel, std::size_t keys, const float* value_scale,
-                                                  float missing, float* factor) {
-  const Weighted weighted = weigh(panel, keys, value_scale);
-  const Mask tiny = less(weighted.most, splat(0x1p-100f));
-  const Lanes step = weighted.most / splat(255.0f);
-  store(factor, select(tiny, zero(), step) / weighted.sum + splat(missing));
-  const Lanes per_step = select(tiny, zero(), splat(255.0f) / weighted.most);
-  quantize_weights(panel.scores, keys, per_step, reinterpret_cast<std::uint8_t*>(panel.scores));
+  for (; j + 4 <= keys; j += 4) weigh4(j, [&](std::size_t i) SESAME_INLINE_LAMBDA { return split(j + i); });
+  if (j < keys) {
+    const Ints none = splat(0), w0 = join(split(j), j, Slot<0>{});
+    const Ints w1 = j + 1 < keys ? join(split(j + 1), j + 1, Slot<1>{}) : none;
+    const Ints w2 = j + 2 < keys ? join(split(j + 2), j + 2, Slot<2>{}) : none;
+    store_ints(bytes + j * kLanes, interleave4(w0, w1, w2, none));
+  }
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 // One call's constants.
@@ -126,20 +122,15 @@ struct ByteHead {
   const AttentionU8S8& a;
   const AttentionU8S8Layout& l;
   const ByteAttention& b;
-  float missing;  // NaN where a value's scale is, else 0
+  float value_step;  // of a weight times a value
 };
 
 // Queries [begin, begin + count) of a block's panel: from products to context.
-inline void attend_panel(const ByteHead& h, std::size_t begin, std::size_t count, float* scores, const float* highest) {
+inline void attend_panel(const ByteHead& h, std::size_t begin, std::size_t count, float* scores, Lanes highest) {
   const AttentionU8S8& a = h.a;
-  QueryPanel panel = {scores, load(a.q.scale + begin, count, 0.0f), load(highest)};
-  if (a.bias) {
-    add_bias(a, a.bias + static_cast<std::ptrdiff_t>(begin) * a.ld_bias, count, panel);
-  } else {
-    panel.slope = min(splat(0x1p20f) / abs(panel.highest), panel.slope);
-  }
+  if (a.bias) highest = add_bias(a, a.bias + static_cast<std::ptrdiff_t>(begin) * a.ld_bias, count, scores);
   alignas(64) float factor[kLanes];
-  weigh_panel(panel, a.keys, a.v.scale, h.missing, factor);
+  store(factor, splat(h.value_step) / weigh(scores, highest, a.keys, h.b.unshift, h.b.value_factor));
   multiply_bytes<kValuePanels>(
       count, h.l.depth / kPanel,
       {.a = reinterpret_cast<const std::uint8_t*>(scores),
@@ -163,7 +154,11 @@ inline void attend_block(const ByteHead& h, std::size_t begin, std::size_t count
     pack_panel(queries, h.l.depth, h.b.queries + p * panel_bytes, h.b.query_init + p * kPanel);
   }
   alignas(64) float highest[AttentionU8S8Layout::kQueryPanels * kPanel];
-  for (float& x : highest) x = -__builtin_inff();
+  alignas(64) float query_scale[AttentionU8S8Layout::kQueryPanels * kPanel];
+  for (std::size_t i = 0; i < panels * kPanel; i += kLanes) {
+    store(highest + i, splat(-__builtin_inff()));
+    store(query_scale + i, load(a.q.scale + begin + i, count - i < kLanes ? count - i : kLanes, 0.0f));
+  }
   const std::size_t stride = h.l.key_steps * 4 * kPanel;
   multiply_bytes<kQueryPanels>(a.keys, panels,
                                {.a = a.k.bytes,
@@ -173,10 +168,10 @@ inline void attend_block(const ByteHead& h, std::size_t begin, std::size_t count
                                 .panel_bytes = panel_bytes,
                                 .steps = bytes / 4,
                                 .init = h.b.query_init},
-                               ScoreTile{h.b.key_factor, h.b.scores, stride, highest});
+                               ScoreTile{h.b.key_factor, h.b.shift, query_scale, h.b.scores, stride, highest});
   for (std::size_t p = 0; p < panels; ++p) {
     const std::size_t rows = count - p * kPanel < kPanel ? count - p * kPanel : kPanel;
-    attend_panel(h, begin + p * kPanel, rows, h.b.scores + p * stride, highest + p * kPanel);
+    attend_panel(h, begin + p * kPanel, rows, h.b.scores + p * stride, load(highest + p * kPanel));
   }
 }
 
@@ -186,20 +181,36 @@ SESAME_INLINE void multiply_scales(const float* scale, std::size_t n, float time
                    SESAME_INLINE_LAMBDA { store(factor + i, load(scale + i, span, 0.0f) * splat(times), span); });
 }
 
-// NaN if a scale is, else 0.
-SESAME_INLINE float missing_scale(const float* scale, std::size_t n) {
-  RowSum sum;
-  for_lanes(n, [&](std::size_t i, auto slot, auto span) SESAME_INLINE_LAMBDA {
-    sum.partial[slot.value] = sum.partial[slot.value] + load(scale + i, span, 0.0f) * zero();
+// Of those that are not NaN, and of 0.
+SESAME_INLINE float highest_scale(const float* scale, std::size_t n) {
+  Lanes highest = zero();
+  for_lanes(n, [&](std::size_t i, auto, auto span)
+                   SESAME_INLINE_LAMBDA { highest = max(load(scale + i, span, 0.0f), highest); });
+  return reduce_max(highest);
+}
+
+// What a value's scale, as a share r of the highest one, adds to scores, and how that comes out of the sum and, but for
+// r itself, out of weights again. The bits of a float are its logarithm but for straight lines between powers of 2:
+// r * unshift is at least 1 and at most 1.0615.
+SESAME_INLINE void shift_scores(const float* scale, std::size_t n, float per_highest, const ByteAttention& b) {
+  for_lanes(n, [&](std::size_t i, auto, auto span) SESAME_INLINE_LAMBDA {
+    const Lanes r = max(splat(0x1p-40f), load(scale + i, span, 0.0f) * splat(per_highest));
+    const Lanes shift = fma(to_float(bits(r)), splat(0x1p-23f), splat(-127.0f)) + r * zero();  // NaN stays NaN
+    const Lanes unshift = exp2_coarse(zero() - shift);
+    store(b.shift + i, shift, span);
+    store(b.unshift + i, unshift, span);
+    store(b.value_factor + i, (r * splat(240.0f)) * unshift, span);
   });
-  return sum.total();
 }
 
 void attention_u8s8(const AttentionU8S8& a) {
   const AttentionU8S8Layout l(a.keys, a.head_dim);
   const ByteAttention b(a.scratch, l);
-  const ByteHead head = {a, l, b, missing_scale(a.v.scale, a.keys)};
+  const float value_scale = highest_scale(a.v.scale, a.keys);
+  const bool tiny = value_scale < 0x1p-100f;
+  const ByteHead head = {a, l, b, tiny ? 0.0f : value_scale / 240.0f};
   multiply_scales(a.k.scale, a.keys, a.scale * kLog2E, b.key_factor);
+  shift_scores(a.v.scale, a.keys, tiny ? 0.0f : 1.0f / value_scale, b);
   pack_values(a.v.bytes, a.v.ld, a.keys, round_up(a.head_dim, 4), l, b.staging, b.values);
   for (std::size_t begin = 0; begin < a.queries;) {
     const std::size_t left = a.queries - begin;

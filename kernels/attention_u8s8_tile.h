@@ -75,24 +75,28 @@ class ByteWalk {
 // What becomes of the sums of a tile: finish(acc) gets them, and advance(rows) and next_panels(panels) tell it where
 // the tile after it lies.
 
-// Scores: float(acc) * factor[key], rows are keys. Keeps the highest of each query.
+// Scores: fma(float(acc) * factor[key], query_scale[query], shift[key]), rows are keys. Keeps the highest of each
+// query.
 struct ScoreTile {
-  const float* factor;
-  float* scores;  // [panel][keys][16]
+  const float *factor, *shift;
+  const float* query_scale;  // [panel][16]
+  float* scores;             // [panel][keys][16]
   std::size_t panel_stride;
   float* highest;  // [panel][16]
 
   template <int rows, int panels>
   SESAME_INLINE void finish(const Ints (&acc)[rows][panels]) const {
-    Lanes most[panels];
+    Lanes most[panels], query[panels];
 #pragma GCC unroll 4
     for (int p = 0; p < panels; ++p) most[p] = load(highest + p * kPanel);
+#pragma GCC unroll 4
+    for (int p = 0; p < panels; ++p) query[p] = load(query_scale + p * kPanel);
 #pragma GCC unroll 32
     for (int r = 0; r < rows; ++r) {
-      const Lanes key = splat(factor[r]);
+      const Lanes key = splat(factor[r]), key_shift = splat(shift[r]);
 #pragma GCC unroll 4
       for (int p = 0; p < panels; ++p) {
-        const Lanes score = to_float(acc[r][p]) * key;
+        const Lanes score = fma(to_float(acc[r][p]) * key, query[p], key_shift);
         most[p] = max(score, most[p]);
         store(scores + p * panel_stride + r * kPanel, score);
       }
@@ -102,10 +106,12 @@ struct ScoreTile {
   }
   SESAME_INLINE void advance(std::size_t rows) {
     factor += rows;
+    shift += rows;
     scores += rows * kPanel;
   }
   SESAME_INLINE void next_panels(std::size_t panels) {
     scores += panels * panel_stride;
+    query_scale += panels * kPanel;
     highest += panels * kPanel;
   }
 };

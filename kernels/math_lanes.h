@@ -45,14 +45,25 @@ SESAME_INLINE Lanes exp(Lanes x) {
 }
 
 // 2^x for x < 127, and 2^kExp2Lowest for any x below that: for weights that 8 bits will hold. NaN gives NaN.
-SESAME_INLINE Lanes exp2_coarse(Lanes x) {
+// In two halves, for loops that have many to compute: the first half of the next ones fills the waits of the second.
+struct Exp2Split {
+  Lanes whole, fraction;
+};
+
+SESAME_INLINE Exp2Split exp2_split(Lanes x) {
   x = max(splat(kExp2Lowest), x);
-  const Lanes r = from_nearest(x);
-  Lanes p = splat(kExp2Coefficient[2]);
-  p = fma(p, r, splat(kExp2Coefficient[1]));
-  p = fma(p, r, splat(kExp2Coefficient[0]));
-  return scale_2(fma(p, r, splat(1.0f)), x - r);
+  const Lanes fraction = from_nearest(x);
+  return {x - fraction, fraction};
 }
+
+SESAME_INLINE Lanes exp2_join(const Exp2Split& x) {
+  Lanes p = splat(kExp2Coefficient[2]);
+  p = fma(p, x.fraction, splat(kExp2Coefficient[1]));
+  p = fma(p, x.fraction, splat(kExp2Coefficient[0]));
+  return scale_2(fma(p, x.fraction, splat(1.0f)), x.whole);
+}
+
+SESAME_INLINE Lanes exp2_coarse(Lanes x) { return exp2_join(exp2_split(x)); }
 
 // The function of `pieces` at 0 <= a <= its last point; NaN gives NaN.
 template <int degree>

@@ -1,6 +1,7 @@
 #include "kernels/reference_attention.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -16,51 +17,60 @@ int at(const TokenBytes& tokens, std::size_t token, std::size_t d) {
   return tokens.bytes[static_cast<std::ptrdiff_t>(token) * tokens.ld + static_cast<std::ptrdiff_t>(d)] - 128;
 }
 
+// What the values' scales become: L, u and what makes weights of exponentials.
+struct ValueScales {
+  float step;
+  std::vector<float> shift, unshift, factor;
+};
+
+ValueScales value_scales(const AttentionU8S8& a) {
+  float highest = 0.0f;
+  for (std::size_t j = 0; j < a.keys; ++j) highest = a.v.scale[j] > highest ? a.v.scale[j] : highest;
+  const bool tiny = highest < 0x1p-100f;
+  ValueScales v{tiny ? 0.0f : highest / 240.0f, {}, {}, {}};
+  for (std::size_t j = 0; j < a.keys; ++j) {
+    float r = a.v.scale[j] * (tiny ? 0.0f : 1.0f / highest);
+    if (r < 0x1p-40f) r = 0x1p-40f;
+    const auto bits = static_cast<float>(std::bit_cast<std::int32_t>(r));
+    v.shift.push_back(std::isnan(r) ? r : std::fma(bits, 0x1p-23f, -127.0f));
+    v.unshift.push_back(exp2_coarse(-v.shift[j]));
+    v.factor.push_back((r * 240.0f) * v.unshift[j]);
+  }
+  return v;
+}
+
 // Of query i, relative to the highest.
-std::vector<float> scores(const AttentionU8S8& a, std::size_t i) {
-  std::vector<float> t(a.keys);
+std::vector<float> scores(const AttentionU8S8& a, const ValueScales& v, std::size_t i) {
+  std::vector<float> y(a.keys);
   for (std::size_t j = 0; j < a.keys; ++j) {
     std::int32_t acc = 0;
     for (std::size_t d = 0; d < a.head_dim; ++d) acc += at(a.q, i, d) * at(a.k, j, d);
-    t[j] = static_cast<float>(acc) * (a.k.scale[j] * (a.scale * kLog2E));
+    y[j] = std::fma(static_cast<float>(acc) * (a.k.scale[j] * (a.scale * kLog2E)), a.q.scale[i], v.shift[j]);
   }
-  const float scale = a.q.scale[i];
   if (a.bias) {
     const float* bias = a.bias + static_cast<std::ptrdiff_t>(i) * a.ld_bias;
-    for (std::size_t j = 0; j < a.keys; ++j) t[j] = std::fma(t[j], scale, bias[j] * kLog2E);
+    for (std::size_t j = 0; j < a.keys; ++j) y[j] = std::fma(bias[j], kLog2E, y[j]);
   }
-  const float highest = *std::max_element(t.begin(), t.end()), limit = 0x1p20f / std::abs(highest);
-  const float slope = limit < scale ? limit : scale;
-  for (float& x : t) x = a.bias ? x - highest : std::fma(x, slope, -(slope * highest));
-  return t;
+  float highest = -std::numeric_limits<float>::infinity();
+  for (float x : y) highest = x > highest ? x : highest;
+  for (float& x : y) x = x - highest;
+  return y;
 }
 
-// w to w8, in place; returns m / 255.
-float quantize_weights(std::vector<float>& w) {
-  float m = 0.0f;
-  for (float x : w) {
-    if (std::isnan(x)) return std::numeric_limits<float>::quiet_NaN();
-    m = std::max(m, x);
-  }
-  const bool zero = m < 0x1p-100f;
-  // The product is exact in double precision.
-  for (float& x : w) x = zero ? 0.0f : static_cast<float>(std::nearbyint(static_cast<double>(x) * (255.0f / m)));
-  return zero ? 0.0f : m / 255.0f;
-}
-
-void attend(const AttentionU8S8& a, std::vector<float> row, float* out) {
+void attend(const AttentionU8S8& a, const ValueScales& v, const std::vector<float>& row, float* out) {
+  std::vector<std::int32_t> weight(a.keys);
   float sum[4] = {};
   for (std::size_t j = 0; j < a.keys; ++j) {
     const float e = exp2_coarse(row[j]);
-    sum[j % 4] = sum[j % 4] + e;
-    row[j] = e * a.v.scale[j];
+    sum[j % 4] = std::fma(e, v.unshift[j], sum[j % 4]);
+    // The product is exact in double precision.
+    const double w = static_cast<double>(e) * v.factor[j];
+    weight[j] = std::isnan(w) ? 0 : static_cast<std::int32_t>(std::nearbyint(w));
   }
-  const float factor = quantize_weights(row) / ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  const float factor = v.step / ((sum[0] + sum[1]) + (sum[2] + sum[3]));
   for (std::size_t d = 0; d < a.head_dim; ++d) {
     std::int32_t acc = 0;
-    if (!std::isnan(factor)) {
-      for (std::size_t j = 0; j < a.keys; ++j) acc += static_cast<int>(row[j]) * at(a.v, j, d);
-    }
+    for (std::size_t j = 0; j < a.keys; ++j) acc += weight[j] * at(a.v, j, d);
     out[d] = static_cast<float>(acc) * factor;
   }
 }
@@ -68,8 +78,9 @@ void attend(const AttentionU8S8& a, std::vector<float> row, float* out) {
 }  // namespace
 
 void attention_u8s8(const AttentionU8S8& a) {
+  const ValueScales v = value_scales(a);
   for (std::size_t i = 0; i < a.queries; ++i) {
-    attend(a, scores(a, i), a.out + static_cast<std::ptrdiff_t>(i) * a.ldo);
+    attend(a, v, scores(a, v, i), a.out + static_cast<std::ptrdiff_t>(i) * a.ldo);
   }
 }
 

@@ -153,16 +153,18 @@ struct TokenBytes {
 // The same head in int8: q8, k8 and v8 with scales sq, sk and sv. The integer sums are exact, keys and head_dim <=
 // 65,793. Base 2, and every product with scales rounded:
 //   acc[i][j]   = sum_d q8[i][d] * k8[j][d];  t[i][j] = float(acc) * (sk[j] * (scale * log2(e)))
-//   without a bias: h = max_j t[i][j];  g = min(2^20 / |h|, sq[i]);  x[i][j] = fma(t, g, -(g * h))
-//   with one:       y[i][j] = fma(t, sq[i], bias[i][j] * log2(e));  x = y - max_j y[i][j]
-//   e[i][j]     = 2^x, as exp2_coarse of math_lanes.h has it
+//   V           = max_j sv[j];  r[j] = max(sv[j] * (1 / V), 2^-40)
+//   L[j]        = fma(float(r's bits as an integer), 2^-23, -127);  u[j] = 2^-L[j]
+//   y[i][j]     = fma(t, sq[i], L[j]);  with a bias then fma(bias[i][j], log2(e), y)
+//   e[i][j]     = 2^(y - max_j y);  2^x here and in u as exp2_coarse of math_lanes.h has it
 //   s[i]        = (s0 + s1) + (s2 + s3)
-//   sn          = the sum of e[i][j] over the j with j % 4 = n, in ascending order from 0
-//   w[i][j]     = e[i][j] * sv[j];  m = max_j w[i][j];  w8 = w * (255 / m), rounded half to even once, unsigned
-//   out[i][d]   = float(sum_j w8[i][j] * v8[j][d]) * ((m / 255) / s[i])
-// g is sq but for scores beyond 2^20, whose rounding would make x large. With m < 2^-100 the row is 0; with NaN among w
-// or e it is NaN. V's scales lie along the summed index, so they go into the weights, whose own scale, one a query,
-// comes out again.
+//   sn          = the chain of fma(e[i][j], u[j], .) from 0 over the j with j % 4 = n, in ascending order
+//   w8[i][j]    = e[i][j] * ((r[j] * 240) * u[j]), rounded half to even once, unsigned
+//   out[i][d]   = float(sum_j w8[i][j] * v8[j][d]) * ((V / 240) / s[i])
+// With V < 2^-100 the head is 0; with NaN among sv it is NaN, with NaN among a row's y the row is. V's scales lie along
+// the summed index, so they go into the weights; and they do so as a part of the scores, so that every row's largest
+// weight lies in [240, 255], without a pass over the row to find it. L is log2(r) but for straight lines between powers
+// of 2, at most 0.087 less than that is; r * u, in [1, 1.0615], makes up for it.
 struct AttentionU8S8 {
   TokenBytes q, k, v;  // queries, keys and as many values
   std::size_t queries, keys, head_dim;

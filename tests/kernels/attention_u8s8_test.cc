@@ -152,6 +152,19 @@ TEST_CASE("attention_u8s8 gives the reference's bits at every level") {
   }
 }
 
+TEST_CASE("attention_u8s8 with values of very different sizes gives the reference's bits") {
+  for (std::size_t keys : {7, 70}) {
+    for (bool bias : {false, true}) {
+      Problem p({5, keys, 16}, 3, bias);
+      for (std::size_t j = 0; j < keys; ++j) {
+        for (std::size_t d = 0; d < 16; ++d) p.value(j)[d] *= std::ldexp(1.0f + j % 5 * 0.2f, -static_cast<int>(j));
+      }
+      std::fill_n(p.value(keys / 2), 16, 0.0f);
+      check_every_level(p);
+    }
+  }
+}
+
 TEST_CASE("attention_u8s8 takes one bias row for all queries, or rows that overlap") {
   Problem p({6, 21, 8}, 0, true);
   std::vector<float> want(6 * 8), got(6 * 8);
@@ -229,7 +242,7 @@ TEST_CASE("attention_u8s8 is as near attention without rounding as 8 bits are") 
       for (std::size_t i = 0; i < s.queries; ++i) {
         const Exact row = exact_row(p, i);
         // Every score off by at most `e` makes p off by a factor of exp(2e) at most, and fp32's roundings are far
-        // smaller. A value is off by half its step; a weight by half of a 255th of the heaviest weight times step.
+        // smaller. A value is off by half its step; a weight by half of a 240th of the heaviest weight times step.
         const double shift = std::expm1(2 * row.score_error) + 1e-4;
         double heaviest = 0, steps = 0;
         for (std::size_t j = 0; j < s.keys; ++j) {
@@ -237,7 +250,7 @@ TEST_CASE("attention_u8s8 is as near attention without rounding as 8 bits are") 
           heaviest = std::max(heaviest, row.p[j] * step * (1 + shift));
           steps += row.p[j] * step / 2 * (1 + shift);
         }
-        const double weights = heaviest / 510 * 127 * static_cast<double>(s.keys);
+        const double weights = heaviest / 480 * 127 * static_cast<double>(s.keys);
         for (std::size_t d = 0; d < s.head_dim; ++d) {
           double want = 0, size = 0;
           for (std::size_t j = 0; j < s.keys; ++j) {
@@ -248,6 +261,48 @@ TEST_CASE("attention_u8s8 is as near attention without rounding as 8 bits are") 
         }
       }
     }
+  }
+}
+
+TEST_CASE("attention_u8s8 of one key gives its value, whatever its share of the largest one") {
+  // Query i attends to key i only, whose weight must fit 8 bits although logarithms of scales are rough.
+  constexpr std::size_t kCount = 64;
+  Problem p({kCount, kCount, kCount}, 0, false);
+  for (auto member : {&Problem::q, &Problem::k}) {
+    std::fill_n((p.*member).data(), kCount * kCount, 0.0f);
+    for (std::size_t i = 0; i < kCount; ++i) (p.*member).data()[i * kCount + i] = 20;
+  }
+  for (std::size_t j = 0; j < kCount; ++j) {
+    std::fill_n(p.value(j), kCount, std::exp2f(static_cast<float>(j) / -37));
+  }
+  std::vector<float> out(kCount * kCount);
+  Guarded<std::byte> scratch(attention_u8s8_scratch(kCount, kCount));
+  for (Isa isa : runnable_isas()) {
+    table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
+    for (std::size_t i = 0; i < kCount; ++i) {
+      const float want = p.value(i)[0];
+      INFO(name(isa) << ": " << want);
+      // Half a step of 240, and what logarithms to 1.02e-4 leave of it.
+      CHECK(std::abs(out[i * kCount] - want) <= want * (1 / 480.0f + 4e-4f));
+    }
+  }
+}
+
+TEST_CASE("attention_u8s8 keeps faint weights beside a heavy one whose value is small") {
+  // Half of the weight goes to the first key, whose value is a hundredth of the others': it must not set their step.
+  constexpr std::size_t kKeys = 201, kDim = 16;
+  Problem p({1, kKeys, kDim}, 0, false);
+  std::fill_n(p.q.data(), kDim, 1.0f);
+  std::fill_n(p.k.data(), kKeys * kDim, 0.0f);
+  std::fill_n(p.key(0), kDim, std::log(200.0f) / 4);  // a score of log(200): 16 of these, times 1 / 4
+  for (std::size_t j = 0; j < kKeys; ++j) std::fill_n(p.value(j), kDim, j == 0 ? 0.01f : 1.0f);
+  std::vector<float> out(kDim);
+  Guarded<std::byte> scratch(attention_u8s8_scratch(kKeys, kDim));
+  for (Isa isa : runnable_isas()) {
+    INFO(name(isa));
+    table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
+    // A faint weight is 120 of 240 times the heavy one's, give or take half a step.
+    CHECK(std::abs(out[0] - 0.505f) <= 0.505f * 0.01f);
   }
 }
 
@@ -265,7 +320,7 @@ TEST_CASE("attention_u8s8 of equal keys and weights is exact where 8 bits are") 
   for (Isa isa : runnable_isas()) {
     table(isa).attention_u8s8(p.arguments(out.data(), scratch.data()));
     for (std::size_t i = 0; i < 12; i += 4) {
-      // The sums are exact; 1/255/8 and two products round.
+      // The sums are exact; 1/240/8 and two products round.
       CHECK(std::abs(out[i] - 127) <= 127 * 3 * 0x1p-24);
       CHECK(std::abs(out[i + 1] - 3.5f) <= 3.5f * 3 * 0x1p-24);
       CHECK(std::abs(out[i + 2] + 28) <= 28 * 3 * 0x1p-24);

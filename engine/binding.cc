@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/memory.h"
 #include "kernels/pack.h"
 #include "sesame/error.h"
 
@@ -171,7 +172,6 @@ std::vector<Buffer> Binding::scratch_buffers() {
     worker_scratch_bytes_ =
         std::max(worker_scratch_bytes_, step.worker_scratch_bytes(steps_[s].inputs, steps_[s].outputs));
   }
-  worker_scratch_bytes_ = kernels::round_up(worker_scratch_bytes_, 64);
   return buffers;
 }
 
@@ -182,7 +182,11 @@ void Binding::lay_out_arena() {
   const std::size_t first_scratch = buffers.size();
   for (const Buffer& b : scratch_buffers()) buffers.push_back(b);
 
-  worker_scratch_offset_ = lay_out(buffers);
+  // A page lies in the memory next to the core that writes to it first, so large scratch shares none with another's.
+  const bool has_pages = options_.threads > 1 && worker_scratch_bytes_ >= kLargePage;
+  const std::size_t unit = has_pages ? kLargePage : 64;
+  worker_scratch_bytes_ = kernels::round_up(worker_scratch_bytes_, unit);
+  worker_scratch_offset_ = kernels::round_up(lay_out(buffers), unit);
   arena_bytes_ = worker_scratch_offset_ + worker_scratch_bytes_ * static_cast<std::size_t>(options_.threads);
   require_within(arena_bytes_, options_.max_bytes, "the graph with these inputs");
 

@@ -14,7 +14,6 @@ namespace sesame::engine {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kLargePage = std::size_t{2} << 20;
 // A block takes memory a page at a time as it fills, so its size costs nothing.
 constexpr std::size_t kBlock = 32 * kLargePage;
 // Smaller weights are read in no time.

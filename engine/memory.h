@@ -10,9 +10,11 @@
 
 namespace sesame::engine {
 
+inline constexpr std::size_t kLargePage = std::size_t{2} << 20;
+
 std::shared_ptr<void> allocate_memory(std::size_t bytes);
 
-// For an arena: on large pages of its own when it fills one.
+// For an arena: on large pages of its own, beginning with one, when it fills one.
 std::shared_ptr<void> allocate_arena(std::size_t bytes);
 
 // For packed weights: neighbours in a block that several share, so that those smaller than a page are on large ones

@@ -1,8 +1,10 @@
 #include "engine/binding.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
+#include "engine/memory.h"
 #include "tests/catch.h"
 #include "tests/files.h"
 #include "tests/support/small_graph.h"
@@ -75,6 +77,22 @@ TEST_CASE("Attaching to another arena moves every tensor") {
     CHECK(e.inputs[0].raw() == binding.values()[static_cast<std::size_t>(x)].raw());
     CHECK(e.outputs[0].raw() == binding.values()[static_cast<std::size_t>(y)].raw());
   }
+}
+
+TEST_CASE("Large scratch of a worker shares no page with that of another") {
+  SmallGraph g;
+  const ValueId x = g.input("x", {1, 16384, 4});
+  g.output(g.node("Conv", {x, g.input("w", {1, 16384, 1})}));  // whose scratch is as deep as its channels
+  const Plan plan(g.graph);
+  const Tensor inputs[] = {Tensor(DType::f32, {1, 16384, 4}), Tensor(DType::f32, {1, 16384, 1})};
+  Binding binding(plan, inputs, {.threads = 3});
+  const Tensor arena = Tensor::allocate_arena(binding.arena_bytes());
+  binding.attach(static_cast<std::byte*>(const_cast<void*>(arena.raw())));
+  const Execution& e = binding.steps()[0].execution;
+  REQUIRE(e.worker_scratch.size() == 3);
+  for (std::byte* scratch : e.worker_scratch) CHECK(reinterpret_cast<std::uintptr_t>(scratch) % kLargePage == 0);
+  CHECK(e.worker_scratch[1] >= e.worker_scratch[0] + kLargePage);
+  CHECK(e.worker_scratch[2] >= e.worker_scratch[1] + kLargePage);
 }
 
 TEST_CASE("More memory than allowed is refused before it is asked for") {

@@ -166,7 +166,8 @@ struct TokenBytes {
 // the summed index, so they go into the weights; and they do so as a part of the scores, so that every row's largest
 // weight lies in [240, 255], without a pass over the row to find it. L is log2(r) but for straight lines between powers
 // of 2, at most 0.087 less than that is; r * u, in [1, 1.0615], makes up for it. A bias that masks all of a row's keys
-// may swallow scores, as it does in fp32, but not L, or the row's weights wouldn't be what is left of the scores.
+// may swallow scores, as it does in fp32, but not L, or the row's weights wouldn't be what is left of the scores. Where
+// scores themselves are beyond 2^16, L rounds as they do: it matters among those closer to each other than a step there.
 struct AttentionU8S8 {
   TokenBytes q, k, v;  // queries, keys and as many values
   std::size_t queries, keys, head_dim;

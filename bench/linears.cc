@@ -55,9 +55,9 @@ class Linears {
       const bool last = l + 1 == encoder_.layers.size();
       total +=
           for_blocks(last && encoder_.first_row_only ? sequences_ : rows_, [&](std::size_t begin, std::size_t count) {
-            double time = multiply(layer.attn_out, count, 0, block_.few, encoder_.hidden);
+            double time = multiply(layer.attn_out, count, 0, block_.first_rows, encoder_.hidden);
             time += multiply(layer.ffn_in, count, 0, block_.ffn, layer.ffn_in.out_features());
-            time += multiply(layer.ffn_out, count, 0, block_.few, encoder_.hidden);
+            time += multiply(layer.ffn_out, count, 0, block_.first_rows, encoder_.hidden);
             return last ? time : time + project(l + 1, begin, count);
           });
     }

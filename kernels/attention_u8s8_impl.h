@@ -46,22 +46,57 @@ SESAME_INLINE void load_bias(const float* const* row, std::size_t j, std::size_t
   for (std::size_t i = 0; i < 4; ++i) column[i] = load(buffer[i]);
 }
 
+// Calls f(j, column) with column j of 16 rows of bias, as long as that gives true.
+template <class Function>
+SESAME_INLINE void for_bias_columns(const float* const* row, std::size_t keys, Function f) {
+  for (std::size_t j = 0; j < keys; j += 4) {
+    Lanes column[4];
+    load_bias(row, j, keys, column);
+    for (std::size_t i = 0; i < 4 && j + i < keys; ++i) {
+      if (!f(j + i, column[i])) return;
+    }
+  }
+}
+
+SESAME_INLINE bool is_any_below(Lanes a, float bound) { return reduce_max(zero() - a) > -bound; }
+
+// The highest bias of each row, or where all rows have one of at least `bound`, anything that is.
+SESAME_INLINE Lanes highest_bias(const float* const* row, std::size_t keys, float bound) {
+  Lanes highest = splat(-__builtin_inff());
+  for_bias_columns(row, keys, [&](std::size_t j, Lanes bias) SESAME_INLINE_LAMBDA {
+    highest = max(bias, highest);
+    return j % 4 != 3 || is_any_below(highest, bound);
+  });
+  return highest;
+}
+
 // Adds the bias of `count` queries, whose first row is `bias`, to their scores. Gives the highest.
-inline Lanes add_bias(const AttentionU8S8& a, const float* bias, std::size_t count, float* scores) {
+inline Lanes add_bias(const AttentionU8S8& a, const float* bias, std::size_t count, const float* shift, float* scores) {
   const float* row[kLanes];
   for (std::size_t l = 0; l < kLanes; ++l)
     row[l] = l < count ? bias + static_cast<std::ptrdiff_t>(l) * a.ld_bias : row[l - 1];
   Lanes highest = splat(-__builtin_inff());
-  for (std::size_t j = 0; j < a.keys; j += 4) {
-    Lanes column[4];
-    load_bias(row, j, a.keys, column);
-    for (std::size_t i = 0; i < 4 && j + i < a.keys; ++i) {
-      float* score = scores + (j + i) * kLanes;
-      const Lanes y = fma(column[i], splat(kLog2E), load(score));
+  const auto add = [&](auto sum) SESAME_INLINE_LAMBDA {
+    for_bias_columns(row, a.keys, [&](std::size_t j, Lanes column) SESAME_INLINE_LAMBDA {
+      float* score = scores + j * kLanes;
+      const Lanes y = sum(j, column, load(score));
       highest = max(y, highest);
       store(score, y);
-    }
+      return true;
+    });
+  };
+  const auto plain = [](std::size_t, Lanes column, Lanes y)
+                         SESAME_INLINE_LAMBDA { return fma(column, splat(kLog2E), y); };
+  const Lanes base = highest_bias(row, a.keys, kSwallowingBias);
+  if (!is_any_below(base, kSwallowingBias)) {
+    add(plain);
+    return highest;
   }
+  const Mask swallows = less(base, splat(kSwallowingBias));
+  add([&](std::size_t j, Lanes column, Lanes y) SESAME_INLINE_LAMBDA {
+    const Lanes above = fma(y - splat(shift[j]), splat(kLn2High), column) - base;
+    return select(swallows, fma(above, splat(kLog2E), splat(shift[j])), plain(j, column, y));
+  });
   return highest;
 }
 
@@ -128,7 +163,7 @@ struct ByteHead {
 // Queries [begin, begin + count) of a block's panel: from products to context.
 inline void attend_panel(const ByteHead& h, std::size_t begin, std::size_t count, float* scores, Lanes highest) {
   const AttentionU8S8& a = h.a;
-  if (a.bias) highest = add_bias(a, a.bias + static_cast<std::ptrdiff_t>(begin) * a.ld_bias, count, scores);
+  if (a.bias) highest = add_bias(a, a.bias + static_cast<std::ptrdiff_t>(begin) * a.ld_bias, count, h.b.shift, scores);
   alignas(64) float factor[kLanes];
   store(factor, splat(h.value_step) / weigh(scores, highest, a.keys, h.b.unshift, h.b.value_factor));
   multiply_bytes<kValuePanels>(

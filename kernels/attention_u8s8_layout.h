@@ -9,8 +9,8 @@
 //     queries       [kQueryPanels][depth/4][16][4]  s8, a block's, as pack_s8 packs Q transposed; past the last query
 //                                                   its row again
 //     query_init    [kQueryPanels][16]              int32, -128 * (sum of the query's values)
-//     staging       [16][depth]                     u8, rows of another length than a multiple of 16, filled up with
-//     128 scores        [kQueryPanels][keys][16]        float; then, from each panel's begin on, weights as bytes
+//     staging       [16][depth]                     u8, rows of another length than a multiple of 16; 128 behind it
+//     scores        [kQueryPanels][keys][16]        float; then, from each panel's begin on, weights as bytes
 //
 // depth is head_dim up to 16s. Panels are of 16 columns.
 #pragma once

@@ -137,6 +137,9 @@ inline constexpr float kExpHighest = 88.72283f;  // the greatest x with a finite
 inline constexpr float kExp2Coefficient[3] = {0.6932831f, 0.2422112f, 0.05500733f};
 inline constexpr float kExp2Lowest = -64.0f;  // what lies below counts as that, which is nothing beside 1
 
+// Of attention in int8: sums with a bias below this round what values' scales add to scores by more than 2^-8.
+inline constexpr float kSwallowingBias = -65536.0f;
+
 // tanh(x) = x + x^3 (c0 + c1 x^2 + ..) for |x| < 0.55; above, 1 - 2 / (exp(2 |x|) + 1).
 inline constexpr float kTanhSmall = 0.55f;
 inline constexpr float kTanhOne = 10.0f;  // tanh is 1 to a float from 9.02

@@ -44,8 +44,8 @@ SESAME_INLINE Lanes exp(Lanes x) {
   return select(less(splat(kExpHighest), x), splat(__builtin_inff()), exp_nonpositive(x));
 }
 
-// 2^x for x < 127, and 2^kExp2Lowest for any x below that: for weights that 8 bits will hold. NaN gives NaN.
-// In two halves, for loops that have many to compute: the first half of the next ones fills the waits of the second.
+// exp2_coarse in two halves, for loops that have many to compute: the first half of the next ones fills the waits of
+// the second.
 struct Exp2Split {
   Lanes whole, fraction;
 };
@@ -63,6 +63,7 @@ SESAME_INLINE Lanes exp2_join(const Exp2Split& x) {
   return scale_2(fma(p, x.fraction, splat(1.0f)), x.whole);
 }
 
+// 2^x for x < 127, and 2^kExp2Lowest for any x below kExp2Lowest: for weights that 8 bits will hold. NaN gives NaN.
 SESAME_INLINE Lanes exp2_coarse(Lanes x) { return exp2_join(exp2_split(x)); }
 
 // The function of `pieces` at 0 <= a <= its last point; NaN gives NaN.

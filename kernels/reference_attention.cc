@@ -49,7 +49,12 @@ std::vector<float> scores(const AttentionU8S8& a, const ValueScales& v, std::siz
   }
   if (a.bias) {
     const float* bias = a.bias + static_cast<std::ptrdiff_t>(i) * a.ld_bias;
-    for (std::size_t j = 0; j < a.keys; ++j) y[j] = std::fma(bias[j], kLog2E, y[j]);
+    float base = -std::numeric_limits<float>::infinity();
+    for (std::size_t j = 0; j < a.keys; ++j) base = bias[j] > base ? bias[j] : base;
+    for (std::size_t j = 0; j < a.keys; ++j) {
+      const float above = std::fma(y[j] - v.shift[j], kLn2High, bias[j]) - base;
+      y[j] = base < kSwallowingBias ? std::fma(above, kLog2E, v.shift[j]) : std::fma(bias[j], kLog2E, y[j]);
+    }
   }
   float highest = -std::numeric_limits<float>::infinity();
   for (float x : y) highest = x > highest ? x : highest;

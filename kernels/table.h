@@ -155,7 +155,8 @@ struct TokenBytes {
 //   acc[i][j]   = sum_d q8[i][d] * k8[j][d];  t[i][j] = float(acc) * (sk[j] * (scale * log2(e)))
 //   V           = max_j sv[j];  r[j] = max(sv[j] * (1 / V), 2^-40)
 //   L[j]        = fma(float(r's bits as an integer), 2^-23, -127);  u[j] = 2^-L[j]
-//   y[i][j]     = fma(t, sq[i], L[j]);  with a bias then fma(bias[i][j], log2(e), y)
+//   y[i][j]     = fma(t, sq[i], L[j]);  with a bias then fma(bias[i][j], log2(e), y), but where B[i] = max_j
+//                 bias[i][j] < -2^16:  fma(fma(y - L[j], ln(2), bias[i][j]) - B[i], log2(e), L[j])
 //   e[i][j]     = 2^(y - max_j y);  2^x here and in u as exp2_coarse of math_lanes.h has it
 //   s[i]        = (s0 + s1) + (s2 + s3)
 //   sn          = the chain of fma(e[i][j], u[j], .) from 0 over the j with j % 4 = n, in ascending order
@@ -164,7 +165,9 @@ struct TokenBytes {
 // With V < 2^-100 the head is 0; with NaN among sv it is NaN, with NaN among a row's y the row is. V's scales lie along
 // the summed index, so they go into the weights; and they do so as a part of the scores, so that every row's largest
 // weight lies in [240, 255], without a pass over the row to find it. L is log2(r) but for straight lines between powers
-// of 2, at most 0.087 less than that is; r * u, in [1, 1.0615], makes up for it.
+// of 2, at most 0.087 less than that is; r * u, in [1, 1.0615], makes up for it. A bias that masks all of a row's keys
+// may swallow scores, as it does in fp32, but not L, or the row's weights wouldn't be what is left of the scores. Where
+// scores themselves are beyond 2^16, L rounds as they do: it matters among those closer to each other than a step there.
 struct AttentionU8S8 {
   TokenBytes q, k, v;  // queries, keys and as many values
   std::size_t queries, keys, head_dim;

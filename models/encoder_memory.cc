@@ -85,7 +85,7 @@ std::size_t BlockRows::bytes(const EncoderWidths& widths) {
 BlockRows BlockRows::at(std::byte* scratch, const EncoderWidths& widths) {
   Cursor cursor(scratch);
   BlockRows block;
-  block.few = cursor.take<float>(kMaxBlock * widths.hidden);
+  block.first_rows = cursor.take<float>(kMaxBlock * widths.hidden);
   block.ffn = cursor.take<float>(kMaxBlock * widths.widest);
   block.activated = cursor.take<float>(widths.widest);
   block.scale = cursor.take<float>(kMaxBlock);

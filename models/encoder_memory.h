@@ -62,11 +62,11 @@ struct SharedRows {
 
 // One worker's scratch for a block of up to kMaxBlock rows.
 struct BlockRows {
-  float* few;        // [rows][hidden], the hidden state of a pruned layer's rows
-  float* ffn;        // [rows][widest]
-  float* activated;  // [widest], one row behind its activation
-  float* scale;      // [rows]
-  std::byte* made;   // [rows][made], Linear::make_rows
+  float* first_rows;  // [rows][hidden], the hidden state of a pruned layer
+  float* ffn;         // [rows][widest]
+  float* activated;   // [widest], one row behind its activation
+  float* scale;       // [rows]
+  std::byte* made;    // [rows][made], Linear::make_rows
 
   static std::size_t bytes(const EncoderWidths& widths);
   static BlockRows at(std::byte* scratch, const EncoderWidths& widths);

@@ -249,7 +249,7 @@ void EncoderPass::feed_forward(std::size_t layer_index, std::size_t item, std::b
   const std::size_t hidden = encoder_.hidden;
   const auto ld = static_cast<std::ptrdiff_t>(hidden);
 
-  float* state = is_pruned(layer_index) ? scratch.few : rows_.hidden + block.begin * hidden;
+  float* state = is_pruned(layer_index) ? scratch.first_rows : rows_.hidden + block.begin * hidden;
   if (is_pruned(layer_index)) gather_first_rows(block, {0, hidden}, state);
   const Rows inner = activate(layer, attend_out(layer_index, block, state, scratch), block.count, scratch);
   kernels::Epilogue add_residual;

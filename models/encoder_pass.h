@@ -71,10 +71,11 @@ class EncoderPass {
   float* output_row(std::size_t row) const;
   float* left_row(std::size_t layer, std::size_t row) const;  // where a layer leaves a row
 
-  // encoder_columns.cc: a layer of few rows. What its phases hand on lies in the first worker's scratch.
+  // encoder_columns.cc: a layer of few rows. What its phases hand on lies in the first worker's scratch, but for the
+  // hidden state of a layer that isn't pruned.
   bool splits_columns(std::size_t rows) const;
   BlockRows few_rows() const { return BlockRows::at(e_.worker_scratch[0], widths_); }
-  float* few_state(std::size_t layer) const { return is_pruned(layer) ? few_rows().few : rows_.hidden; }
+  float* few_state(std::size_t layer) const { return is_pruned(layer) ? few_rows().first_rows : rows_.hidden; }
   std::size_t few_items(std::size_t rows) const;
   Block few_block(std::size_t rows, std::size_t item) const;
   std::size_t column_items(std::size_t layer, LayerPhase phase) const;

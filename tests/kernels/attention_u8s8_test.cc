@@ -306,6 +306,30 @@ TEST_CASE("attention_u8s8 keeps faint weights beside a heavy one whose value is 
   }
 }
 
+TEST_CASE("attention_u8s8 of a row whose keys are all masked is attention_f32's") {
+  // Values of very different sizes, whose scales such a bias must not swallow.
+  constexpr std::size_t kKeys = 21, kDim = 16;
+  for (float masked : {-7e4f, -1e6f, -1e9f, -1e38f, std::numeric_limits<float>::lowest()}) {
+    Problem p({18, kKeys, kDim}, 3, true);
+    for (std::size_t j = 0; j < kKeys; ++j) {
+      for (std::size_t d = 0; d < kDim; ++d) p.value(j)[d] *= std::ldexp(1.0f, -static_cast<int>(j));
+    }
+    for (std::size_t i : {3, 16, 17}) std::fill_n(p.bias.data() + i * kKeys, kKeys, masked);
+    p.bias.data()[16 * kKeys + 2] = masked * 0.5f;  // one stands out after all
+    std::fill_n(p.bias.data() + 17 * kKeys + 5, 9, -std::numeric_limits<float>::infinity());
+    check_every_level(p);
+    std::vector<float> want(18 * kDim), out(want.size());
+    Guarded<std::byte> floats(attention_f32_scratch(18, kKeys, kDim));
+    table(default_isa()).attention_f32(p.AttentionProblem::arguments(want.data(), floats.data()));
+    Guarded<std::byte> scratch(attention_u8s8_scratch(kKeys, kDim));
+    table(default_isa()).attention_u8s8(p.arguments(out.data(), scratch.data()));
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      INFO("bias " << masked << ", query " << i / kDim);
+      CHECK(std::abs(out[i] - want[i]) <= 0.02f);  // values are of size 1, bytes of them and of weights of 1/100
+    }
+  }
+}
+
 TEST_CASE("attention_u8s8 of equal keys and weights is exact where 8 bits are") {
   // q = 0: every score is 0, every weight the largest. Values of 127 steps of 1 in the first column.
   const Shape s{3, 8, 4};

@@ -211,6 +211,21 @@ TEST_CASE("Many texts on one thread go in blocks") {
   }
 }
 
+TEST_CASE("First rows of many texts go in blocks") {
+  const engine::Graph graph = normal_graph(spec_of("distilbert", 11, 3));
+  const Sequences many =
+      made_up(std::vector<std::size_t>(300, 3), 120);  // as many first rows, in blocks of at most 128
+  for (const How& how : kPrecisions) {
+    const Prepared model = prepare(graph, how);
+    for (int threads : {1, 3}) {
+      const Tensor together = run(*model.plan, padded(graph, many, 3), {.threads = threads})[0];
+      for (std::size_t b : {0u, 99u, 100u, 128u, 299u}) {
+        CHECK(same_bits(row(together, b), row(run(*model.plan, padded(graph, {many[b]}, 3))[0], 0)));
+      }
+    }
+  }
+}
+
 TEST_CASE("Ids outside the table are refused with their place; negative ones count from the end") {
   const engine::Graph graph = normal_graph(spec_of("distilbert", 11, 3));
   const Prepared model = prepare(graph);

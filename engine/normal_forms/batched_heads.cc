@@ -11,6 +11,7 @@
 #include "engine/normal_forms/linear.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/normal_forms/normal_forms.h"
+#include "engine/normal_forms/rewriter.h"
 #include "engine/shape_probe.h"
 
 namespace sesame::engine {
@@ -37,33 +38,21 @@ bool merges_first(const ProbedShape& four, const ProbedShape& three) {
          three[2] == four[3];
 }
 
-class Parting {
+class Parting : Rewriter {
  public:
-  explicit Parting(Graph& graph) : graph_(graph), m_(graph), probe_(graph) {}
+  explicit Parting(Graph& graph) : Rewriter(graph), m_(graph), probe_(graph) {}
 
   bool run() {
-    const std::vector<Node> old = graph_.nodes;  // the matcher looks at those
-    for (const Node& node : old) {
-      if (!take(node)) keep(node);
-    }
-    graph_.nodes = std::move(nodes_);
-    for (ValueId& id : graph_.outputs) id = now(id);
-    remove_dead_nodes(graph_);
+    rewrite([this](const Node& node) { return take(node); });
     return changed_;
   }
 
  private:
   using Values = std::map<ValueId, ValueId>;
 
-  ValueId now(ValueId id) const { return find(alias_, id) == kNoValue ? id : find(alias_, id); }
   static ValueId find(const Values& values, ValueId id) {
     const auto it = values.find(id);
     return it == values.end() ? kNoValue : it->second;
-  }
-
-  void keep(Node node) {
-    for (ValueId& id : node.inputs) id = now(id);
-    nodes_.push_back(std::move(node));
   }
 
   bool take(const Node& node) {
@@ -73,7 +62,6 @@ class Parting {
     return take_on(turned_, node) || take_on(folded_, node) || take_merged(node);
   }
 
-  Emitter emitter(const Node& node) { return Emitter(graph_, nodes_, graph_.value(node.output(0)).name); }
   ValueId ints(Emitter& e, Axes values) {
     return e.constant(Tensor::of<std::int64_t>({static_cast<std::int64_t>(values.size())}, values));
   }
@@ -312,19 +300,16 @@ class Parting {
     changed_ = true;
   }
 
-  Graph& graph_;
   const Matcher m_;
   const ShapeProbe probe_;
   const std::size_t known_ = graph_.value_count();  // to the probe
-  std::vector<Node> nodes_;
-  Values alias_;
-  Values turned_;                           // what Transpose put the batch second of: [batch, length, hidden]
-  Values heads_;                            // [length, batch * heads, dim], as [batch, heads, length, dim]
-  Values merged_;                           // [batch * heads, x, y], as [batch, heads, x, y]
-  Values contexts_;                         // [length, batch * heads, dim] or with those apart, likewise
-  Values folded_;                           // [length * batch, hidden], as [batch, length, hidden]
-  std::map<ValueId, ProbedShape> leading_;  // length and batch of those
-  std::map<ValueId, ProbedShape> fours_;    // shapes of what has heads apart
+  Values turned_;                                   // what Transpose put the batch second of: [batch, length, hidden]
+  Values heads_;                                    // [length, batch * heads, dim], as [batch, heads, length, dim]
+  Values merged_;                                   // [batch * heads, x, y], as [batch, heads, x, y]
+  Values contexts_;                                 // [length, batch * heads, dim] or with those apart, likewise
+  Values folded_;                                   // [length * batch, hidden], as [batch, length, hidden]
+  std::map<ValueId, ProbedShape> leading_;          // length and batch of those
+  std::map<ValueId, ProbedShape> fours_;            // shapes of what has heads apart
   bool changed_ = false;
 };
 

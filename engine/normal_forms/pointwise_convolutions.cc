@@ -11,6 +11,7 @@
 #include "engine/normal_forms/emitter.h"
 #include "engine/normal_forms/matcher.h"
 #include "engine/normal_forms/normal_forms.h"
+#include "engine/normal_forms/rewriter.h"
 #include "engine/quantized_node.h"
 #include "engine/shape_probe.h"
 
@@ -104,31 +105,15 @@ struct Turned {
   Axes perm;
 };
 
-class Turning {
+class Turning : Rewriter {
  public:
-  explicit Turning(Graph& graph) : graph_(graph), m_(graph), probe_(graph) {}
+  explicit Turning(Graph& graph) : Rewriter(graph), m_(graph), probe_(graph) {}
 
   void run() {
-    const std::vector<Node> old = graph_.nodes;  // the matcher looks at those
-    for (const Node& node : old) {
-      if (!take(node)) keep(node);
-    }
-    graph_.nodes = std::move(nodes_);
-    for (ValueId& id : graph_.outputs) id = now(id);
-    remove_dead_nodes(graph_);
+    rewrite([this](const Node& node) { return take(node); });
   }
 
  private:
-  ValueId now(ValueId id) const {
-    const auto it = alias_.find(id);
-    return it == alias_.end() ? id : it->second;
-  }
-
-  void keep(Node node) {
-    for (ValueId& id : node.inputs) id = now(id);
-    nodes_.push_back(std::move(node));
-  }
-
   bool take(const Node& node) {
     if (node.output(0) == kNoValue) return false;
     if (node.is("DynamicQuantizeLinear")) return take_elementwise(node);
@@ -143,8 +128,6 @@ class Turning {
     const auto it = turned_.find(now(id));
     return it == turned_.end() ? nullptr : &it->second;
   }
-
-  Emitter emitter(const Node& node) { return Emitter(graph_, nodes_, graph_.value(node.output(0)).name); }
 
   // Makes the node's output Transpose(rows, perm).
   bool turn(const Node& node, ValueId rows, Axes perm) {
@@ -398,13 +381,10 @@ class Turning {
     return out;
   }
 
-  Graph& graph_;
   const Matcher m_;
   const ShapeProbe probe_;
-  std::vector<Node> nodes_;
   std::map<ValueId, Turned> turned_;
   std::map<ValueId, std::vector<ValueId>> groups_;  // of a value: its columns, group by group
-  std::map<ValueId, ValueId> alias_;
 };
 
 }  // namespace

@@ -95,7 +95,7 @@ SESAME_INLINE void normalize_rows(const float* x, std::ptrdiff_t ldx, const floa
     for (std::size_t r = 0; r < count; ++r) {
       const Lanes normal = (load(row(x, ldx, r) + i, span, 0.0f) - splat(mean[r])) * splat(inverse[r]);
       store(row(y, ldy, r) + i, fma(normal, factor, shift), span);
-      __builtin_prefetch(row(x, ldx, r + count) + i, 1, 3);
+      if (count > 1) __builtin_prefetch(row(x, ldx, r + count) + i, 1, 3);
     }
   });
 }
